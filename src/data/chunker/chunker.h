@@ -1,0 +1,32 @@
+#pragma once
+/* data/chunker -- where content is cut.
+ * Owns: the cut function and its parameters.
+ * Knows nothing of: files, names of chunks, the store.
+ * Threads: one struct chunker per thread; chunker_next is pure.
+ * Lifetime: none but the caller's struct.
+ * Limits: CHUNKER_BYTES_MIN .. CHUNK_BYTES_MAX. */
+#include "base/base.h"
+
+/* Recorded in the store and sent to the agent, so that they can change later. */
+struct chunker_params {
+    uint8_t method;       /* enum chunker_method */
+    uint32_t min_bytes;   /* 16 KiB */
+    uint32_t avg_bytes;   /* 64 KiB, a power of two */
+    uint32_t max_bytes;   /* 256 KiB */
+    uint32_t fixed_bytes; /* 16 KiB: block size for images and database files */
+    uint64_t seed;        /* of the gear table */
+};
+enum chunker_method { CHUNKER_GEAR_NC2 = 1 };
+
+extern const struct chunker_params chunker_defaults;
+/* Refuse parameters outside the limits (they may come from a peer).  ERR_FORMAT. */
+[[nodiscard]] int chunker_params_check(const struct chunker_params *params, struct err *err);
+
+struct chunker; /* tables derived from the parameters; read-only after creation, may be shared */
+struct chunker *chunker_new(const struct chunker_params *params);
+void chunker_free(struct chunker *chunker);
+
+/* Length of the first chunk of `bytes`.  `last` says that the file ends there.  Without `last` the
+ * answer 0 means: no cut within these bytes, come again with more (never when bytes.n >=
+ * max_bytes). */
+size_t chunker_next(const struct chunker *chunker, struct span bytes, bool last);
