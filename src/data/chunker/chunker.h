@@ -6,17 +6,7 @@
  * Lifetime: none but the caller's struct.
  * Limits: CHUNKER_BYTES_MIN .. CHUNK_BYTES_MAX. */
 #include "base/base.h"
-
-/* Recorded in the store and sent to the agent, so that they can change later. */
-struct chunker_params {
-    uint8_t method;       /* enum chunker_method */
-    uint32_t min_bytes;   /* 16 KiB */
-    uint32_t avg_bytes;   /* 64 KiB, a power of two */
-    uint32_t max_bytes;   /* 256 KiB */
-    uint32_t fixed_bytes; /* 16 KiB: block size for images and database files */
-    uint64_t seed;        /* of the gear table */
-};
-enum chunker_method { CHUNKER_GEAR_NC2 = 1 };
+#include "format/chunk/chunk.h"
 
 extern const struct chunker_params chunker_defaults;
 /* Refuse parameters outside the limits (they may come from a peer).  ERR_FORMAT. */

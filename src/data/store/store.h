@@ -7,7 +7,6 @@
  * Limits: STORE_PACK_BYTES, STORE_WRITERS_MAX, index <= 2 bytes of RAM per chunk in runs. */
 #include "base/base.h"
 #include "crypto/secret.h"
-#include "data/chunker/chunker.h"
 #include "format/chunk/chunk.h"
 
 #define STORE_PACK_BYTES (64u << 20) /* a pack is sealed when it reaches this */

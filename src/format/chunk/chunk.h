@@ -21,6 +21,17 @@ enum chunk_type {
     CHUNK_BYTES_MAX /* plain bytes; more than the target only as a single chunk */
 #define SEGMENT_CHUNKS_MAX 4096u
 
+/* Recorded in the store and sent to the agent, so that they can change later. */
+struct chunker_params {
+    uint8_t method;       /* enum chunker_method */
+    uint32_t min_bytes;   /* 16 KiB */
+    uint32_t avg_bytes;   /* 64 KiB, a power of two */
+    uint32_t max_bytes;   /* 256 KiB */
+    uint32_t fixed_bytes; /* 16 KiB: block size for images and database files */
+    uint64_t seed;        /* of the gear table */
+};
+enum chunker_method { CHUNKER_GEAR_NC2 = 1 };
+
 enum segment_codec { SEGMENT_RAW = 0, SEGMENT_ZSTD = 1 };
 
 struct segment_chunk {
