@@ -1,16 +1,16 @@
 #pragma once
 /* data/channel -- frames over a TLS stream, bounded and flow-controlled.
- * Owns: framing, time-outs, the permitted-by-state check on every frame received, byte counts.
- * Knows nothing of: what a job is, the store, files.
- * Threads: one thread receives; any thread sends (whole frames are never mixed).
- * Lifetime: a received frame's body belongs to the channel until the next receive.
- * Limits: FRAME_BYTES_MAX, CHANNEL_IDLE_MS. */
+ * Owns: framing, time-outs, keep-alive, the permitted-by-state check on every frame received, byte
+ * counts. Knows nothing of: what a job is, the store, files. Threads: one thread receives; any
+ * thread sends (whole frames are never mixed). Lifetime: a received frame's body belongs to the
+ * channel until the next receive. Limits: FRAME_BYTES_MAX, CHANNEL_IDLE_MS. */
 #include "base/base.h"
 #include "crypto/tls.h"
 #include "format/frame/frame.h"
 
-#define CHANNEL_IDLE_MS                                                                            \
-    120000u /* a peer that is silent for longer is gone; keep-alive every third of it */
+#define CHANNEL_IDLE_MS 120000u   /* a peer that is silent for longer is gone */
+#define CHANNEL_ALIVE_MS 20000u   /* what a waiting side sends keep_alive after */
+#define CHANNEL_OPENING_MS 10000u /* first frame of a connection */
 
 struct channel;
 /* Takes *tls.  `role` is ours; it and the state decide which frames the peer may send. */
@@ -20,20 +20,38 @@ static inline void channel_auto(struct channel **p) {
     channel_free(*p);
 }
 
-/* Move to a state of the conversation: decides what is permitted from now on. */
+/* Move to a state of the conversation: decides what is permitted from now on (both directions are
+ * checked). */
 void channel_state(struct channel *channel, enum frame_state state);
-/* Send one frame: header, body, and (for bulk) a second span that follows the body without copying.
- */
+
+/* Send one frame: header, body, and (for bulk) a second span that follows without being copied.
+ * ERR_UNREACHABLE, ERR_TIMEOUT, ERR_INTERRUPTED. */
 [[nodiscard]] int channel_send(struct channel *channel, enum frame_type type, struct span body,
                                struct span tail, struct err *err);
-/* Next frame; keep-alives are handled inside.  *type = 0: the peer closed in an orderly way.
- * ERR_PROTOCOL: not permitted now, too long, malformed header. */
+/* Encode and send: CHANNEL_SEND(channel, hello, err, .version = 1, .name = x). */
+#define CHANNEL_SEND(channel, name_, err, ...)                                                     \
+    __extension__({                                                                                \
+        struct buf body_ = {0};                                                                    \
+        msg_##name_##_put(&body_, &(struct msg_##name_){__VA_ARGS__});                             \
+        int rc_ = channel_send((channel), FRAME_TYPE_##name_, buf_span(&body_), span_of(NULL, 0),  \
+                               (err));                                                             \
+        buf_done(&body_);                                                                          \
+        rc_;                                                                                       \
+    })
+
+/* Next frame; keep-alives are swallowed.  *type = FRAME_TYPE_none: the peer closed between frames.
+ * A `refuse` frame becomes the error it carries (ERR_PEER when its symbol is unknown here).
+ * ERR_PROTOCOL: not permitted now, too long, malformed header.  ERR_TIMEOUT: silence for
+ * timeout_ms. */
 [[nodiscard]] int channel_receive(struct channel *channel, enum frame_type *type, struct span *body,
-                                  struct err *err);
-/* Tell the peer why and close: it sees the error as its own. */
+                                  uint32_t timeout_ms, struct err *err);
+/* Receive exactly this type. */
+[[nodiscard]] int channel_expect(struct channel *channel, enum frame_type type, struct span *body,
+                                 uint32_t timeout_ms, struct err *err);
+/* Tell the peer why; the caller frees the channel next. */
 void channel_refuse(struct channel *channel, const struct err *why);
-void channel_cancel(struct channel *channel); /* from another thread: sends and receives fail with
-                                                 ERR_INTERRUPTED */
+/* From another thread: sends and receives fail with ERR_INTERRUPTED from now on. */
+void channel_cancel(struct channel *channel);
 uint64_t channel_sent_bytes(const struct channel *channel);
 uint64_t channel_received_bytes(const struct channel *channel);
 struct tls *channel_tls(struct channel *channel);
