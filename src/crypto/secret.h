@@ -17,6 +17,7 @@ static inline void secret_auto(struct secret **p) {
 struct span secret_span(const struct secret *secret); /* borrowed */
 /* Overwrite memory so that the compiler keeps it. */
 void secret_wipe(void *p, size_t n);
-/* 32 bytes derived by HKDF-SHA-256 (RFC 5869) with `label` as info. */
+/* 32 bytes derived by HKDF-SHA-256 (RFC 5869): `label` is its info, `context` its salt (may be
+ * empty). */
 [[nodiscard]] int secret_derive(const struct secret *key, const char *label, struct span context,
                                 struct secret **out, struct err *err);
