@@ -31,10 +31,10 @@ int durable_seal(int *fd, int tmp_dirfd, const char *tmp, int to_dirfd, const ch
 
 int durable_write(int dirfd, const char *name, struct span bytes, unsigned mode, bool replace,
                   struct err *err) {
-    uint8_t random[8];
-    char tmp[OS_NAME_MAX + 1], hex[2 * sizeof random + 1];
-    os_random(random, sizeof random);
-    text_hex(hex, random, sizeof random);
+    uint8_t unique[8];
+    char tmp[OS_NAME_MAX + 1], hex[2 * sizeof unique + 1];
+    os_random(unique, sizeof unique);
+    text_hex(hex, unique, sizeof unique);
     (void)text_format(tmp, sizeof tmp, ".tmp-%s", hex);
 
     OS_FD_AUTO int fd = OS_FD_NONE;
