@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Turns the declarations of spec/ into C: gen.py KIND SPEC OUTPUT (KIND: error-enum, error-rows)."""
 import sys
+
 import yaml
 
-
-def c_string(text):
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+import gen_api
+from gen_api import c_string
 
 
 def c_name(symbol):
@@ -44,7 +44,14 @@ def error_rows(rows):
         yield f"ERROR_ROW({c_name(row['symbol'])}, {row['number']}, {text}, {row['exit']}, {row['http']})"
 
 
-KINDS = {"error-enum": (load_errors, error_enum), "error-rows": (load_errors, error_rows)}
+KINDS = {
+    "error-enum": (load_errors, error_enum),
+    "error-rows": (load_errors, error_rows),
+    "api-enum": (gen_api.load_api, gen_api.api_enum),
+    "api-rows": (gen_api.load_api, gen_api.api_rows),
+    "job-enum": (gen_api.load_jobs, gen_api.job_enum),
+    "job-rows": (gen_api.load_jobs, gen_api.job_rows),
+}
 
 
 def main():
