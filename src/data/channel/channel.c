@@ -44,7 +44,7 @@ static int interrupted(struct channel *channel, struct err *err) {
 }
 
 /* Frames of a few KiB go out in one TLS record: header, body and tail are joined first. */
-#define JOIN_BYTES_MAX 16384u
+#define JOIN_BYTES_MAX 12288u
 
 int channel_send(struct channel *channel, enum frame_type type, struct span body, struct span tail,
                  struct err *err) {
