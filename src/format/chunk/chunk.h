@@ -51,6 +51,7 @@ struct segment {
 
 /* Append the encoded segment to `out`. */
 void segment_put(struct buf *out, const struct segment *segment);
-/* Decode and check every limit; chunks are written to chunks[SEGMENT_CHUNKS_MAX].  ERR_FORMAT. */
+/* Decode and check every limit; chunks are written to chunks[SEGMENT_CHUNKS_MAX].  ERR_FORMAT,
+ * ERR_FORMAT_VERSION (unknown codec or type). */
 [[nodiscard]] int segment_get(struct span in, struct segment_chunk *chunks, struct segment *out,
                               struct err *err);
