@@ -11,8 +11,8 @@ import re
 import tidy
 import tree
 
-PROTOTYPE = re.compile(r"(?:^|[;{}]|\*/)\s*((?:\[\[\w+\]\]\s*)*)([A-Za-z_][\w\s*]*?)\b(\w+)\(([^;{}]*?struct err \*\w*)\)[^;{}]*;",
-                       re.DOTALL)
+PROTOTYPE = re.compile(r"(?:^|[;{}]|\*/)\s*((?:\[\[\w+\]\]\s*)*)([A-Za-z_][\w\s*]*?)\b(\w+)"
+                       r"\([^;{}]*?(?<!const )struct err \*\w*\)[^;{}]*;", re.DOTALL)
 TEXT = re.compile(r'\b(ERR|ERR_SYS)\(\s*\w+,\s*[^"]*?"((?:\\.|[^"\\])*)"(\s*\)|\s*")?', re.DOTALL)
 SWALLOWED = re.compile(r"\(void\)\s*(\w+)\((?:[^;]*[,(]\s*)(&?\w*err)\)\s*;")
 EXEMPT = {"src/base/err.h", "src/base/err.c"}
@@ -25,7 +25,7 @@ def line_of(text, offset):
 def prototype_breaches(name, code):
     flat = re.sub(r"^\s*#.*?(?<!\\)$", lambda m: " " * len(m.group(0)), code, flags=re.MULTILINE)
     for match in PROTOTYPE.finditer(flat):
-        attributes, kind, function, _ = match.groups()
+        attributes, kind, function = match.groups()
         kind = kind.strip()
         if kind.startswith(("typedef", "return")) or kind.endswith("typedef"):
             continue

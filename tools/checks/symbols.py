@@ -32,7 +32,7 @@ class Object:
             self.defined.add(name)
         elif "F" in flags or "O" in flags:
             self.local.add(name)
-        if "O" in flags and WRITABLE.match(section) and not SANITIZER.match(name):
+        if "d" not in flags and WRITABLE.match(section) and not SANITIZER.match(name):
             self.writable.add(name.split(".")[0])
 
 
