@@ -44,6 +44,8 @@ int {name}_value(void) {{
 
 ROOMS = {"base": "err", "format/chunk": "chunk", "data/blob": "blob", "data/store": "store", "control/trust": "trust"}
 
+COMPANIONS = ("test/fuzz/chunk.c", "test/fuzz/corpus/chunk/seed", "docs/format/chunk.md", "test/golden/chunk/one")
+
 
 class PlantedTree(unittest.TestCase):
     """setUp makes a sound tree; plant() and replace() break it."""
@@ -56,7 +58,7 @@ class PlantedTree(unittest.TestCase):
             self.plant(f"src/{room}/meson.build", "")
             self.plant(f"src/{room}/{name}.h", HEADER.format(room=room, name=name))
             self.plant(f"src/{room}/{name}.c", CODE.format(room=room, name=name))
-        for path in ("test/fuzz/chunk.c", "test/fuzz/corpus/chunk/seed", "docs/format/chunk.md", "test/golden/chunk/one"):
+        for path in COMPANIONS:
             self.plant(path, "")
 
     def plant(self, path, text):

@@ -44,7 +44,7 @@ class Symbols(planted.PlantedTree):
                 self.replace("src/data/blob/blob.c", f"{line} return ++{name};", "return 1;")
 
     def test_a_room_outside_the_link_line_is_found(self):
-        self.replace("LAYERS", "link casemated : base format/ data/ control/trust", "link casemated : base format/ data/")
+        self.replace("LAYERS", "format/ data/ control/trust", "format/ data/")
         self.assert_found(self.check(), "casemated contains control/trust")
 
     def test_a_program_without_a_link_line_is_found(self):

@@ -17,7 +17,7 @@ class Tidy(planted.PlantedTree):
         self.assert_clean(self.check())
 
     def test_a_format_room_without_its_companions_is_found(self):
-        for path in ("test/fuzz/chunk.c", "docs/format/chunk.md", "test/golden/chunk/one", "test/fuzz/corpus/chunk/seed"):
+        for path in planted.COMPANIONS:
             with self.subTest(path):
                 (self.root / path).unlink()
                 breaches = self.check()
@@ -49,14 +49,16 @@ class Tidy(planted.PlantedTree):
 
     def test_banned_calls_are_found_with_what_to_use(self):
         for line, instead in (("strcpy(a, b);", "text_copy"), ("p = malloc(1);", "mem_new"), ("free (p);", "mem_free"),
-                              ("n = atoi(s);", "text_to_u64"), ("t = time(NULL);", "os_wall_s"), ("sleep(1);", "os_wait"),
+                              ("n = atoi(s);", "text_to_u64"), ("t = time(NULL);", "os_wall_s"),
+                              ("sleep(1);", "os_wait"),
                               ("printf(x);", "log"), ("v = getenv(x);", "os_env"), ("exit(1);", "error")):
             with self.subTest(line):
                 self.breach(line, instead)
                 self.replace("src/data/blob/blob.c", f"    {line}\n", "")
 
     def test_a_suppressed_call_passes_and_an_idle_suppression_is_found(self):
-        self.replace("src/data/blob/blob.c", "    return 1;", "    free(p); /* tidy: free -- libzstd's own */\n    return 1;")
+        line = "    free(p); /* tidy: free -- libzstd's own */\n"
+        self.replace("src/data/blob/blob.c", "    return 1;", f"{line}    return 1;")
         self.assert_clean(self.check())
         self.replace("src/data/blob/blob.c", "free(p);", "drop(p);")
         self.assert_found(self.check(), "suppresses free, which is not called here")
