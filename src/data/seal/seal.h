@@ -9,13 +9,19 @@
 #include "base/base.h"
 #include "format/chunk/chunk.h"
 
+#define SEALER_LEVEL_DEFAULT 1 /* measured: docs/performance.md */
+#define SEALER_LEVEL_MAX 19
+
 struct sealer;
-struct sealer *sealer_new(int level); /* zstd level 1..19; 0 = the default of this build */
+struct sealer *sealer_new(int level); /* zstd level 1..19; 0 = SEALER_LEVEL_DEFAULT */
 void sealer_free(struct sealer *sealer);
+static inline void sealer_auto(struct sealer **p) {
+    sealer_free(*p);
+}
 /* Encode plain[0..n) appended to `out`; tells the codec chosen (RAW when compression gains < 3 %).
  */
 enum segment_codec sealer_pack(struct sealer *sealer, struct span plain, struct buf *out);
-/* Cheap guess that compression is useless (sampled byte histogram). */
+/* Cheap guess that compression is useless (sampled: bytes evenly frequent, nothing repeats). */
 bool sealer_incompressible(struct span plain);
 
 struct unsealer;
