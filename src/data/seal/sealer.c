@@ -36,26 +36,30 @@ void sealer_free(struct sealer *sealer) {
     mem_free(sealer);
 }
 
-/* Sum of squared byte counts: least for bytes that are all equally frequent. */
+/* Sum of squared byte counts: least for bytes that are all equally frequent.  Four tables, so that a
+ * run of one byte does not wait for its own counter. */
 static uint64_t unevenness(const uint8_t *sample) {
-    uint32_t counts[256] = {0};
-    for (size_t i = 0; i < SAMPLE_BYTES; i++)
-        counts[sample[i]]++;
+    uint16_t counts[4][256] = {{0}};
+    for (size_t i = 0; i < SAMPLE_BYTES; i += 4)
+        for (size_t k = 0; k < 4; k++)
+            counts[k][sample[i + k]]++;
     uint64_t sum = 0;
-    for (size_t i = 0; i < 256; i++)
-        sum += (uint64_t)counts[i] * counts[i];
+    for (size_t i = 0; i < 256; i++) {
+        uint32_t count = (uint32_t)counts[0][i] + counts[1][i] + counts[2][i] + counts[3][i];
+        sum += (uint64_t)count * count;
+    }
     return sum;
 }
 
 /* How many positions of the sample show four bytes that an earlier one has. */
 static uint32_t repeats(const uint8_t *sample) {
-    uint16_t last[REPEAT_SLOTS] = {0}; /* position + 1 */
+    uint16_t last[REPEAT_SLOTS] = {0};
     uint32_t n = 0;
-    for (uint32_t i = 0; i + 4 <= SAMPLE_BYTES; i++) {
+    for (uint32_t i = 1; i + 4 <= SAMPLE_BYTES; i++) {
         uint32_t here = be32_get(sample + i);
         uint16_t *slot = &last[(here * 0x9e3779b1u) >> 20];
-        n += *slot > 0 && be32_get(sample + *slot - 1) == here;
-        *slot = (uint16_t)(i + 1);
+        n += be32_get(sample + *slot) == here;
+        *slot = (uint16_t)i;
     }
     return n;
 }
