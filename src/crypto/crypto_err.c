@@ -10,3 +10,7 @@ int crypto_fail(struct err *err, enum err_code code, const char *what) {
         return ERR(err, code, "%s", what);
     return ERR(err, code, "%s: %s", what, text);
 }
+
+void crypto_forget(void) {
+    ERR_clear_error();
+}

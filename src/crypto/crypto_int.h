@@ -7,6 +7,8 @@
 
 /* Fill *err with `what` and OpenSSL's first reason, and empty its queue; returns -1. */
 int crypto_fail(struct err *err, enum err_code code, const char *what);
+/* Empty the error queue after a failure that is none to us. */
+void crypto_forget(void);
 
 #define CRYPTO_CLEANUP(type, name, free_fn)                                                        \
     static inline void name(type **p) {                                                            \

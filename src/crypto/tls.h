@@ -22,15 +22,21 @@ struct tls_config {
     struct span anchors_pem; /* trusted CA certificates */
     struct span crls_pem; /* certificate revocation lists; with require_crl every link of the chain
                              needs one */
+    const struct digest *anchor_sha256; /* the peer's chain must pass through it; NULL: any root */
     bool require_crl;
     bool allow_weak_key; /* RSA 1024..2047 */
+    int64_t now_s;       /* the time certificates are judged at; 0: the clock */
 };
 [[nodiscard]] int tls_context_new(const struct tls_config *config, struct tls_context **out,
                                   struct err *err);
 /* Server side without client certificates (console, REST over HTTPS). */
 [[nodiscard]] int tls_context_new_public(struct span certificate_pem, struct span key_pem,
                                          struct tls_context **out, struct err *err);
+/* Open streams of it go on. */
 void tls_context_free(struct tls_context *context);
+static inline void tls_context_auto(struct tls_context **p) {
+    tls_context_free(*p);
+}
 
 struct tls;
 enum tls_side { TLS_CONNECT, TLS_ACCEPT };
@@ -51,12 +57,14 @@ static inline void tls_auto(struct tls **p) {
 /* Up to n bytes, at least 1; 0 bytes = the peer closed. */
 [[nodiscard]] int tls_read_some(struct tls *tls, void *to, size_t n, size_t *got,
                                 uint32_t timeout_ms, struct err *err);
-/* Wake readers and writers with an error; for cancelling from another thread. */
+/* Wake readers and writers with ERR_INTERRUPTED; for cancelling from another thread. */
 void tls_shutdown(struct tls *tls);
 /* SHA-256 of the peer's certificate (DER) and of its public key (SPKI). */
 void tls_peer(const struct tls *tls, struct digest *certificate_sha256, struct digest *spki_sha256);
 /* The peer's certificate, DER, borrowed. */
 struct span tls_peer_certificate(const struct tls *tls);
+/* Whether this authority stands above the peer's certificate in its verified chain. */
+bool tls_peer_below(const struct tls *tls, const struct digest *authority_sha256);
 /* RFC 9266 tls-exporter keying material, label "EXPORTER-Channel-Binding" or ours. */
 [[nodiscard]] int tls_export(const struct tls *tls, const char *label, uint8_t out[static 32],
                              struct err *err);

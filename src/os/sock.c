@@ -253,3 +253,7 @@ int os_sock_write(int fd, const void *from, size_t size, size_t *n, bool *again,
 void os_sock_shutdown(int fd) {
     (void)shutdown(fd, SHUT_RDWR);
 }
+
+void os_sock_finish(int fd) {
+    (void)shutdown(fd, SHUT_WR);
+}

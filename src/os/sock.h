@@ -41,3 +41,5 @@ enum os_want { OS_WANT_READ = 1, OS_WANT_WRITE = 2 };
 [[nodiscard]] int os_sock_write(int fd, const void *from, size_t size, size_t *n, bool *again,
                                 struct err *err);
 void os_sock_shutdown(int fd);
+/* Nothing more will be written: the peer reads to the end. */
+void os_sock_finish(int fd);
