@@ -1,6 +1,5 @@
 #pragma once
-/* Runs a function in a child process: for what a process can do only once, such as dying, or
- * reading CASEMATE_FAULT. */
+/* Child processes: for what a process can do only once, such as dying. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -11,27 +10,47 @@
 
 typedef void died_fn(void *arg);
 
-/* Wait status of a child that ran fn with CASEMATE_FAULT set to `fault` (NULL: unset); what it
- * writes on stderr is dropped. */
-static inline int died_run(died_fn *fn, void *arg, const char *fault) {
+/* No core, nothing on stderr. */
+static inline void died_prepare(void) {
+    struct rlimit none = {0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    (void)dup2(null, STDERR_FILENO);
+}
+
+static inline int died_wait(pid_t child) {
     int status = -1;
-    pid_t child = fork();
-    if (child == 0) {
-        struct rlimit none = {0};
-        (void)setrlimit(RLIMIT_CORE, &none);
-        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-        (void)dup2(null, STDERR_FILENO);
-        (void)(fault != NULL ? setenv("CASEMATE_FAULT", fault, 1) : unsetenv("CASEMATE_FAULT"));
-        fn(arg);
-        _exit(0);
-    }
     if (child < 0 || waitpid(child, &status, 0) != child)
         abort();
     return status;
 }
 
+/* Wait status of a child that ran fn. */
+static inline int died_run(died_fn *fn, void *arg) {
+    pid_t child = fork();
+    if (child == 0) {
+        died_prepare();
+        fn(arg);
+        _exit(0);
+    }
+    return died_wait(child);
+}
+
+/* Wait status of this program started anew as "child NAME ARG" with CASEMATE_FAULT set to `fault`:
+ * the rules are read once in the life of a process. */
+static inline int died_exec(const char *name, const char *arg, const char *fault) {
+    pid_t child = fork();
+    if (child == 0) {
+        died_prepare();
+        if (setenv("CASEMATE_FAULT", fault, 1) == 0)
+            (void)execl("/proc/self/exe", "child", name, arg, (char *)NULL);
+        abort();
+    }
+    return died_wait(child);
+}
+
 /* The child did not come back from fn: an abort, or a sanitizer that saw it first. */
 static inline bool died_in(died_fn *fn, void *arg) {
-    int status = died_run(fn, arg, NULL);
+    int status = died_run(fn, arg);
     return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 }
