@@ -181,6 +181,10 @@ int os_fs_open_dir(int dirfd, const char *path, unsigned flags, int *fd) {
     }
 }
 
+int os_fs_open_root(const char *path, int *fd) {
+    return open_quietly(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, fd);
+}
+
 int os_fs_open_handle(int dirfd, const char *name, int *fd) {
     return open_quietly(dirfd, name, O_PATH, fd);
 }

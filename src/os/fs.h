@@ -48,6 +48,9 @@ enum os_fs_flag {
  * a component is a symbolic link, ENOTDIR when one is anything else.  Access times are kept where
  * the kernel permits. */
 int os_fs_open_dir(int dirfd, const char *path, unsigned flags, int *fd);
+/* The folder at a path of the administrator's: links on the way are followed, the last component
+ * must not be one. */
+int os_fs_open_root(const char *path, int *fd);
 /* A handle on the entry itself, whatever it is: for metadata, not for content. */
 int os_fs_open_handle(int dirfd, const char *name, int *fd);
 /* A regular file for reading; ESTALE when it is something else by now.  Never waits, except for

@@ -27,8 +27,9 @@ struct scan_entry {
     int problem; /* errno: directory not listable, entry vanished between readdir and stat, ...; 0 =
                     fine */
     /* private to the room behind this line */
-    struct scan_dir *dir; /* kept open while an entry of it lives */
-    char *name;           /* last component */
+    struct scan_batch *batch; /* what it was allocated with */
+    const char *name;         /* last component, inside meta.path */
+    int64_t btime_ns;
 };
 
 /* Start walking `root`.  A missing or unreadable root is an error here: ERR_SOURCE_MISSING,
@@ -54,6 +55,9 @@ struct scan_item {
  * fails with ESTALE). Returns 0 or an errno: problems of one item are data, not errors of the job.
  */
 int scan_item_open(const struct scan_entry *entry, struct scan_item *item);
+/* Look again: the entry was listed a while ago and something else carries its name now (ESTALE), or
+ * it changed.  Its metadata becomes that of today; errno when it is gone or of another kind. */
+int scan_entry_refresh(struct scan_entry *entry);
 void scan_item_close(struct scan_item *item);
 /* Read at offset; fewer bytes than n only at the end.  errno or 0. */
 int scan_item_read(const struct scan_item *item, uint64_t offset, void *to, size_t n, size_t *got);
