@@ -14,10 +14,16 @@
 
 #define MANIFEST_PATH_MAX 65535u /* bytes of a relative path */
 #define MANIFEST_PAGE_BYTES_MAX CHUNK_BYTES_MAX
-#define MANIFEST_DEPTH_MAX 16u    /* tree height */
-#define MANIFEST_INLINE_MAX 0u    /* content inlined in the entry: not used by version 1 */
-#define MANIFEST_CHUNKS_MAX 64u   /* more chunk references than this go to index pages */
-#define MANIFEST_INDEX_REFS 1024u /* references in a full index page */
+#define MANIFEST_ENTRY_BYTES_MAX                                                                   \
+    (120u * 1024) /* path, link, xattrs and lists of one entry, encoded */
+#define MANIFEST_LEAF_ENTRIES_MAX 4096u
+#define MANIFEST_CHILDREN_MAX 1024u   /* of an inner page */
+#define MANIFEST_DEPTH_MAX 16u        /* tree height */
+#define MANIFEST_CHUNKS_MAX 64u       /* more chunk references than this go to index pages */
+#define MANIFEST_EXTENTS_MAX 16384u   /* of one entry; the caller joins the nearest of more */
+#define MANIFEST_INDEX_REFS 1024u     /* references, or page names, in a full index page */
+#define MANIFEST_INDEX_PAGES_MAX 256u /* in an entry as stored; more are folded a level higher */
+#define MANIFEST_INDEX_LEVEL_MAX 3u
 
 enum entry_kind {
     ENTRY_FILE = 1,
@@ -54,7 +60,7 @@ struct entry {
     uint8_t flags; /* enum entry_flag */
     uint16_t mode; /* permission bits, set-id, sticky */
     uint32_t uid, gid;
-    uint64_t size; /* of a file's content, holes included */
+    uint64_t size; /* of a file's content as it was read, holes included */
     int64_t mtime_ns, ctime_ns;
     uint64_t ino, dev;
     uint32_t nlink;
@@ -67,7 +73,8 @@ struct entry {
     uint32_t ref_n;
     const struct digest *index_pages; /* names of CHUNK_INDEX chunks, in order */
     uint32_t index_page_n;
-    uint64_t chunk_n;             /* references in all (== ref_n without index pages) */
+    uint8_t index_level; /* 0: they list references; higher: they list pages one level lower */
+    uint64_t chunk_n;    /* references in all (== ref_n without index pages) */
     const struct extent *extents; /* ENTRY_SPARSE */
     uint32_t extent_n;
 };
@@ -75,22 +82,36 @@ struct entry {
 /* Path order. */
 int manifest_path_compare(struct span a, struct span b);
 
+/* Would manifest_add() take it?  Path, kind, flags, limits, and that the content adds up: the lengths
+ * of the references are the size, or the sum of the extents (at most that when UNREADABLE); with index
+ * pages manifest_refs_next() checks it.  ERR_FORMAT, ERR_LIMIT. */
+[[nodiscard]] int manifest_entry_check(const struct entry *entry, struct err *err);
+/* Would a restore of both put back the same?  (Inode, device, link count and ctime are left out.) */
+bool manifest_entry_equal(const struct entry *a, const struct entry *b);
+
 /* xattr list: sorted by name, no duplicates. */
 void entry_xattr_put(struct buf *out, struct span name, struct span value); /* call in name order */
 /* Next pair of an encoded list; false at its end or (bad set) when malformed. */
 bool entry_xattr_next(struct cursor *c, struct span *name, struct span *value);
 
-/* Index page: references of a large file, encoded/decoded as a CHUNK_INDEX chunk. */
+/* ---- the chunk list of a large file ---- */
+/* Index page of level 0: references, a CHUNK_INDEX chunk.  1..MANIFEST_INDEX_REFS of them. */
 void manifest_index_put(struct buf *out, const struct chunk_ref *refs, size_t n);
 [[nodiscard]] int manifest_index_get(struct span page, struct chunk_ref *refs, size_t max,
                                      size_t *n, struct err *err);
+/* Any index page: its level, and the names in it: of data chunks (level 0) or of index pages one level
+ * lower.  names[MANIFEST_INDEX_REFS].  For closure and mark. */
+[[nodiscard]] int manifest_index_names(struct span page, struct digest *names, size_t *n,
+                                       uint8_t *level, struct err *err);
 
 /* ---- build ---- */
 /* Hand over a finished chunk (page or root record); *name is its typed hash, already computed. */
 typedef int manifest_emit_fn(void *ctx, enum chunk_type type, const struct digest *name,
                              struct span bytes, struct err *err);
 
-struct manifest_totals { /* sums over entries; kept in inner pages and in the root */
+/* Sums over entries, kept in inner pages and in the root: FILE and HARDLINK are files, bytes are the
+ * sizes of FILEs (at most UINT64_MAX), problems the entries that are CHANGED or UNREADABLE. */
+struct manifest_totals {
     uint64_t entries, files, dirs, bytes, problems;
 };
 
@@ -108,12 +129,16 @@ void manifest_builder_free(struct manifest_builder *builder);
 static inline void manifest_builder_auto(struct manifest_builder **p) {
     manifest_builder_free(*p);
 }
-/* Entries in strictly ascending path order (else INVARIANT fails: the scanner's bug). */
+/* Entries in strictly ascending path order (else INVARIANT fails: the scanner's bug), every folder
+ * before what is in it.  Errors of manifest_entry_check(); the entry is not in then, and the builder
+ * may go on without it.  Any other error ends the builder. */
 [[nodiscard]] int manifest_add(struct manifest_builder *builder, const struct entry *entry,
                                struct err *err);
 /* Whether the builder stands at a leaf boundary, so that an unchanged leaf of an older manifest
- * whose first entry is next may be taken as it is.  Leaf cuts depend on paths only, so after one
- * cut both trees stay in step. */
+ * whose first entry is next may be taken as it is.  Where a leaf ends depends on the entries in it,
+ * mostly on their paths, and never on what follows; so after one cut both trees stay in step.  Only
+ * the last leaf of a tree ends because nothing follows: taken before further entries it makes a good
+ * tree, though not the one that adding every entry would make. */
 bool manifest_at_boundary(const struct manifest_builder *builder);
 [[nodiscard]] int manifest_add_leaf(struct manifest_builder *builder,
                                     const struct manifest_ref *leaf, struct err *err);
@@ -131,7 +156,8 @@ struct manifest_info { /* the root record */
                                   struct digest *root, struct err *err);
 
 /* ---- read ---- */
-/* Bring the bytes of a page or record; valid until the next call with the same ctx. */
+/* Bring the bytes of a page or record, verified against its name; valid until the next call with the
+ * same ctx. */
 typedef int manifest_load_fn(void *ctx, enum chunk_type type, const struct digest *name,
                              struct span *bytes, struct err *err);
 
@@ -149,16 +175,30 @@ static inline void manifest_reader_auto(struct manifest_reader **p) {
 /* *entry = NULL at the end. */
 [[nodiscard]] int manifest_next(struct manifest_reader *reader, const struct entry **entry,
                                 struct err *err);
-/* The leaf that the next manifest_next() would begin; NULL when in the middle of one.  (For
- * manifest_add_leaf.) */
-const struct manifest_ref *manifest_peek_leaf(struct manifest_reader *reader, struct err *err);
-/* Pass over the leaf that manifest_peek_leaf() showed, without decoding it. */
+/* The leaf that the next manifest_next() would begin, for manifest_add_leaf(); valid until the next
+ * call on the reader.  NULL in the middle of one, at the end, and for the last leaf of the tree, which
+ * more entries may extend. */
+[[nodiscard]] int manifest_peek_leaf(struct manifest_reader *reader,
+                                     const struct manifest_ref **leaf, struct err *err);
+/* Pass over the leaf that manifest_peek_leaf() showed, without loading it. */
 void manifest_skip_leaf(struct manifest_reader *reader);
 /* Stand before the first entry whose path is >= path.  O(height) loads. */
 [[nodiscard]] int manifest_seek(struct manifest_reader *reader, struct span path, struct err *err);
 
-/* One leaf or inner page, checked; entries through the callback (0 = go on).  For verify, closure
- * and mark. */
+/* The references of one FILE entry in order, from the entry itself or from its index pages.  Copies
+ * what it needs of the entry. */
+struct manifest_refs;
+struct manifest_refs *manifest_refs_new(const struct entry *entry, manifest_load_fn *load,
+                                        void *ctx);
+void manifest_refs_free(struct manifest_refs *refs);
+static inline void manifest_refs_auto(struct manifest_refs **p) {
+    manifest_refs_free(*p);
+}
+/* *ref = NULL at the end, when number and lengths have been found to agree with the entry. */
+[[nodiscard]] int manifest_refs_next(struct manifest_refs *refs, const struct chunk_ref **ref,
+                                     struct err *err);
+
+/* One leaf or inner page, checked; borrows the bytes.  For verify, closure and mark. */
 struct manifest_page;
 [[nodiscard]] int manifest_page_open(struct span bytes, struct manifest_page **out,
                                      struct err *err);
@@ -166,6 +206,10 @@ void manifest_page_free(struct manifest_page *page);
 static inline void manifest_page_auto(struct manifest_page **p) {
     manifest_page_free(*p);
 }
+/* Is it the page that `ref` announces (level, first path unless NULL, totals)?  A leaf's sums are
+ * compared when manifest_page_next() comes to its end. */
+[[nodiscard]] int manifest_page_expect(struct manifest_page *page, const struct manifest_ref *ref,
+                                       struct err *err);
 uint8_t manifest_page_level(const struct manifest_page *page);
 size_t manifest_page_n(const struct manifest_page *page);
 /* level > 0 */
@@ -174,8 +218,9 @@ const struct manifest_ref *manifest_page_child(const struct manifest_page *page,
 [[nodiscard]] int manifest_page_next(struct manifest_page *page, const struct entry **entry,
                                      struct err *err);
 
-/* Two points: calls fn with (old, NULL) removed, (NULL, new) added, (old, new) different.  Equal
- * pages are skipped. */
+/* Two points: calls fn with (old, NULL) removed, (NULL, new) added, (old, new) when they are not
+ * manifest_entry_equal(), in path order.  Equal pages are skipped; a callback that returns -1 ends
+ * it. */
 typedef int manifest_diff_fn(void *ctx, const struct entry *old_entry,
                              const struct entry *new_entry, struct err *err);
 [[nodiscard]] int manifest_diff(const struct manifest_ref *old_tree,
