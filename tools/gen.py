@@ -5,6 +5,7 @@ import sys
 import yaml
 
 import gen_api
+import gen_args
 from gen_api import c_string
 
 
@@ -50,6 +51,8 @@ KINDS = {
     "api-enum": (gen_api.load_api, gen_api.api_enum),
     "api-rows": (gen_api.load_api, gen_api.api_rows),
     "job-enum": (gen_api.load_jobs, gen_api.job_enum),
+    "args-tables": (gen_args.load_programs, gen_args.args_tables),
+    "verb-rows": (gen_args.load_programs, gen_args.verb_rows),
     "job-rows": (gen_api.load_jobs, gen_api.job_rows),
 }
 
