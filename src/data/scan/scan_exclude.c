@@ -1,7 +1,5 @@
 #include "data/scan/scan_exclude.h"
 
-#include <ctype.h>
-
 #include "base/base.h"
 #include "base/vec.h"
 
@@ -30,26 +28,36 @@ struct scan_exclude {
 
 /* ---- one bracket expression ---- */
 
-static bool in_class(struct span name, uint8_t c) {
-    static const struct {
-        const char *name;
-        int (*is)(int);
-    } classes[] = {
-        {"alnum", isalnum}, {"alpha", isalpha}, {"blank", isblank}, {"cntrl", iscntrl},
-        {"digit", isdigit}, {"graph", isgraph}, {"lower", islower}, {"print", isprint},
-        {"punct", ispunct}, {"space", isspace}, {"upper", isupper}, {"xdigit", isxdigit},
-    };
-    if (c >= 0x80)
-        return false;
-    for (size_t i = 0; i < ARRAY_N(classes); i++)
-        if (span_equal(name, span_text(classes[i].name)))
-            return classes[i].is(c) != 0;
-    return false;
+static bool is_between(uint8_t c, uint8_t low, uint8_t high) {
+    return low <= c && c <= high;
 }
 
-static bool known_class(struct span name) {
-    return in_class(name, 'a') || in_class(name, '0') || in_class(name, '\t') ||
-           in_class(name, '.') || in_class(name, 'A');
+/* Is c in the POSIX class?  ASCII only, whatever the locale.  -1: no such class. */
+static int in_class(struct span name, uint8_t c) {
+    bool upper = is_between(c, 'A', 'Z'), lower = is_between(c, 'a', 'z');
+    bool digit = is_between(c, '0', '9'), alnum = upper || lower || digit;
+    bool graph = is_between(c, '!', '~');
+    const struct {
+        const char *name;
+        bool holds;
+    } classes[] = {
+        {"alnum", alnum},
+        {"alpha", upper || lower},
+        {"blank", c == ' ' || c == '\t'},
+        {"cntrl", c < 0x20 || c == 0x7f},
+        {"digit", digit},
+        {"graph", graph},
+        {"lower", lower},
+        {"print", graph || c == ' '},
+        {"punct", graph && !alnum},
+        {"space", c == ' ' || is_between(c, '\t', '\r')},
+        {"upper", upper},
+        {"xdigit", digit || is_between(c, 'a', 'f') || is_between(c, 'A', 'F')},
+    };
+    for (size_t i = 0; i < ARRAY_N(classes); i++)
+        if (span_equal(name, span_text(classes[i].name)))
+            return classes[i].holds ? 1 : 0;
+    return -1;
 }
 
 struct bracket {
@@ -57,23 +65,24 @@ struct bracket {
     bool hit;
 };
 
-/* The character class "[:name:]" at p[*i], which stands on '['.  -1: no class, 0 or 1: whether c
- * is in it; *i moves behind. -2: an unknown one. */
-static int class_at(struct span p, size_t *i, uint8_t c) {
+enum class_found { CLASS_NONE, CLASS_UNKNOWN, CLASS_OUTSIDE, CLASS_INSIDE };
+
+/* The character class "[:name:]" at p[*i], which stands on '[': is c in it?  *i moves behind. */
+static enum class_found class_at(struct span p, size_t *i, uint8_t c) {
     if (*i + 1 >= p.n || p.p[*i + 1] != ':')
-        return -1;
+        return CLASS_NONE;
     size_t start = *i + 2, end = start;
     while (end < p.n && p.p[end] != ']')
         end++;
     if (end >= p.n)
-        return -2;
+        return CLASS_UNKNOWN;
     if (end == start || p.p[end - 1] != ':')
-        return -1;
-    struct span name = {.p = p.p + start, .n = end - 1 - start};
-    if (!known_class(name))
-        return -2;
+        return CLASS_NONE;
+    int in = in_class((struct span){.p = p.p + start, .n = end - 1 - start}, c);
+    if (in < 0)
+        return CLASS_UNKNOWN;
     *i = end + 1;
-    return in_class(name, c) ? 1 : 0;
+    return in == 1 ? CLASS_INSIDE : CLASS_OUTSIDE;
 }
 
 /* One literal of a bracket, unescaped; false at the end of the pattern. */
@@ -97,11 +106,11 @@ static bool bracket_at(struct span p, size_t i, uint8_t c, struct bracket *out) 
             return false;
         if (p.p[i] == ']' && !first)
             break;
-        int in = p.p[i] == '[' ? class_at(p, &i, c) : -1;
-        if (in == -2)
+        enum class_found in = p.p[i] == '[' ? class_at(p, &i, c) : CLASS_NONE;
+        if (in == CLASS_UNKNOWN)
             return false;
-        if (in >= 0) {
-            hit = hit || in == 1;
+        if (in != CLASS_NONE) {
+            hit = hit || in == CLASS_INSIDE;
             continue;
         }
         uint8_t low, high;
