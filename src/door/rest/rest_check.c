@@ -96,6 +96,8 @@ static int check_word(const struct rest_field *field, const char *value, struct 
 static size_t bytes_max(const struct rest_field *field) {
     if (field->max != 0 && !field->list)
         return (size_t)field->max;
+    if (field->type == REST_TYPE_ID || field->type == REST_TYPE_SELECTOR)
+        return REST_ID_BYTES_MAX;
     return field->type == REST_TYPE_NAME ? REST_NAME_BYTES_MAX : REST_TEXT_BYTES_MAX;
 }
 

@@ -8,6 +8,7 @@
 #define REST_QUERY_MAX 12u
 #define REST_TEXT_BYTES_MAX 65536u
 #define REST_NAME_BYTES_MAX 253u
+#define REST_ID_BYTES_MAX 80u /* 64 hex digits and ~N */
 #define REST_ITEMS_MAX 10000u
 #define REST_NUMBER_MAX ((uint64_t)1 << 53)
 
