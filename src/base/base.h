@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/span.h"
+#include "base/vec.h"
 
 /* Cleanup at scope end: T##_auto(struct T **) must exist. */
 #define AUTO(T) __attribute__((cleanup(T##_auto))) struct T

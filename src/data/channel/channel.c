@@ -13,6 +13,11 @@ struct channel {
     _Atomic uint64_t sent_bytes, received_bytes;
     struct os_mutex sending; /* whole frames: header and body are not mixed with another thread's */
     struct buf in;           /* body of the frame being received */
+
+    struct os_thread ticker;
+    struct os_mutex mutex; /* guards stop */
+    struct os_cond changed;
+    bool stop;
 };
 
 struct channel *channel_new(struct tls **tls, enum frame_role role) {
@@ -21,13 +26,22 @@ struct channel *channel_new(struct tls **tls, enum frame_role role) {
     channel->role = role;
     atomic_store(&channel->state, (unsigned)FRAME_OPENING);
     os_mutex_init(&channel->sending);
+    os_mutex_init(&channel->mutex);
+    os_cond_init(&channel->changed);
     return channel;
 }
 
 void channel_free(struct channel *channel) {
     if (channel == NULL)
         return;
+    os_mutex_lock(&channel->mutex);
+    channel->stop = true;
+    os_cond_broadcast(&channel->changed);
+    os_mutex_unlock(&channel->mutex);
+    os_thread_join(&channel->ticker);
     tls_close(channel->tls);
+    os_cond_done(&channel->changed);
+    os_mutex_done(&channel->mutex);
     os_mutex_done(&channel->sending);
     buf_done(&channel->in);
     mem_free(channel);
@@ -72,6 +86,27 @@ int channel_send(struct channel *channel, enum frame_type type, struct span body
         return interrupted(channel, err);
     atomic_fetch_add(&channel->sent_bytes, FRAME_HEADER_BYTES + total);
     return 0;
+}
+
+static void tick_main(void *arg) {
+    struct channel *channel = arg;
+    uint64_t sent = atomic_load(&channel->sent_bytes);
+    os_mutex_lock(&channel->mutex);
+    while (!channel->stop) {
+        if (os_cond_wait_ms(&channel->changed, &channel->mutex, CHANNEL_ALIVE_MS))
+            continue;
+        os_mutex_unlock(&channel->mutex);
+        if (sent == atomic_load(&channel->sent_bytes))
+            (void)CHANNEL_SEND(channel, keep_alive, NULL,
+                               .reserved = 0); /* a broken stream shows elsewhere */
+        sent = atomic_load(&channel->sent_bytes);
+        os_mutex_lock(&channel->mutex);
+    }
+    os_mutex_unlock(&channel->mutex);
+}
+
+int channel_keep_alive(struct channel *channel, struct err *err) {
+    return os_thread_start(&channel->ticker, "keep-alive", tick_main, channel, err);
 }
 
 static int peer_gave_up(struct span body, struct err *err) {

@@ -24,6 +24,9 @@ static inline void channel_auto(struct channel **p) {
  * checked). */
 void channel_state(struct channel *channel, enum frame_state state);
 
+/* Send keep_alive from now on whenever nothing else was sent for CHANNEL_ALIVE_MS. */
+[[nodiscard]] int channel_keep_alive(struct channel *channel, struct err *err);
+
 /* Send one frame: header, body, and (for bulk) a second span that follows without being copied.
  * ERR_UNREACHABLE, ERR_TIMEOUT, ERR_INTERRUPTED. */
 [[nodiscard]] int channel_send(struct channel *channel, enum frame_type type, struct span body,

@@ -50,6 +50,8 @@ struct store_stats {
     uint64_t disk_free_bytes;
 };
 void store_stats(struct store *store, struct store_stats *out);
+/* Verify found damage that no later write has healed: closure checks must look at everything. */
+bool store_has_damage(const struct store *store);
 
 /* ---- look up ---- */
 /* Is the chunk in a sealed pack that exists with its recorded length?  (I5) */

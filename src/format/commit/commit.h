@@ -32,6 +32,8 @@ struct commit {
 
 /* The bytes the agent signs: type tag, then everything up to the server's part. */
 void commit_agent_part(struct buf *out, const struct commit *commit);
+/* Decode what commit_agent_part() made; the server's part of *out is zero.  ERR_FORMAT, ERR_FORMAT_VERSION. */
+[[nodiscard]] int commit_agent_part_get(struct span in, struct commit *out, struct err *err);
 /* The bytes the server signs: type tag, agent's part, agent's signature, server's part. */
 void commit_server_part(struct buf *out, const struct commit *commit);
 /* The whole file. */

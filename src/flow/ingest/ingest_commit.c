@@ -1,0 +1,159 @@
+/* The end of a backup, in the order that makes an acknowledged point a restorable one (ARCHITECTURE.md, I1..I7). */
+#include "base/text.h"
+#include "flow/ingest/ingest_int.h"
+
+/* Pages of the base: its own closure was checked when it was committed, and it is held. */
+struct closure {
+    struct session *session;
+    struct digest *held;
+    size_t held_n;
+    struct digest missing;
+    uint64_t missing_n;
+};
+
+static int by_name(const void *a, const void *b) {
+    return memcmp(a, b, sizeof(struct digest));
+}
+
+typedef VEC(struct digest) digests;
+
+static bool remember(void *ctx, const struct manifest_ref *ref) {
+    digests *held = ctx;
+    *vec_push(held) = ref->page;
+    return ref->level > 0; /* leaves are named by their parents: no need to read them */
+}
+
+static bool is_new(void *ctx, const struct manifest_ref *ref) {
+    const struct closure *closure = ctx;
+    return closure->held_n == 0 ||
+           bsearch(&ref->page, closure->held, closure->held_n, sizeof ref->page, by_name) == NULL;
+}
+
+static int check_chunk(void *ctx, const struct chunk_ref *ref, struct err *err) {
+    struct closure *closure = ctx;
+    bool has;
+    if (store_has(closure->session->store, &ref->name, &has, err) != 0)
+        return -1;
+    if (!has && closure->missing_n++ == 0)
+        closure->missing = ref->name;
+    return 0;
+}
+
+static int missing_page(void *ctx, const struct digest *name, const struct err *why,
+                        struct err *err) {
+    struct closure *closure = ctx;
+    (void)why, (void)err;
+    if (closure->missing_n++ == 0)
+        closure->missing = *name;
+    return 0;
+}
+
+/* I5: every chunk the manifest names is live, in a sealed pack that exists.  A store with known damage checks all. */
+static int check_closure(struct session *session, const struct digest *manifest, struct err *err) {
+    digests held = {0};
+    struct closure closure = {.session = session};
+    AUTO(store_reader) *reader = store_reader_new(session->store);
+    int rc = 0;
+    if (session->has_base && !store_has_damage(session->store)) {
+        struct tree_visitor collect = {.ctx = &held, .enter = remember};
+        if (tree_walk(reader, &session->base.manifest, &collect, NULL) != 0)
+            held.n = 0;
+        if (held.n > 1)
+            qsort(held.p, held.n, sizeof *held.p, by_name);
+    }
+    closure.held = held.p;
+    closure.held_n = held.n;
+    struct tree_visitor check = {
+        .ctx = &closure, .enter = is_new, .chunk = check_chunk, .broken = missing_page};
+    rc = tree_walk(reader, manifest, &check, err);
+    vec_done(&held);
+    if (rc == 0 && closure.missing_n > 0) {
+        char hex[2 * sizeof closure.missing.b + 1];
+        text_hex(hex, closure.missing.b, sizeof closure.missing.b);
+        rc = ERR(err, ERR_CLOSURE, "the manifest names %llu chunks that are not here, first %s",
+                 (unsigned long long)closure.missing_n, hex);
+    }
+    return rc;
+}
+
+/* The agent's signed words must be about this job, this source and this chain; labels must be what we ordered. */
+static int check_agent_part(struct session *session, const struct msg_commit *message,
+                            struct commit *commit, struct err *err) {
+    const struct ingest_order *order = session->order;
+    SCOPED(buf) part = {0};
+    struct digest previous = {0};
+    struct signature signature;
+    if (commit_agent_part_get(message->agent_part, commit, err) != 0)
+        return -1;
+    memcpy(signature.b, message->signature, sizeof signature.b);
+    memcpy(commit->agent_signature, message->signature, sizeof commit->agent_signature);
+    if (memcmp(commit->agent_key, order->agent_key.b, sizeof commit->agent_key) != 0 ||
+        sign_verify(&order->agent_key, message->agent_part, &signature, err) != 0)
+        return ERR(err, ERR_AUTH, "the commit is not signed by the key of this computer");
+    if (session->newest_sequence > 0)
+        commit_hash(buf_span(&session->newest_file), &previous);
+    if (memcmp(commit->store, store_id(session->store)->b, sizeof commit->store) != 0 ||
+        memcmp(commit->source, order->source, sizeof commit->source) != 0 ||
+        memcmp(commit->job, order->job, sizeof commit->job) != 0 ||
+        commit->sequence != session->newest_sequence + 1 ||
+        !digest_equal(&commit->previous, &previous) ||
+        !text_equal(commit->root_path, order->root_path))
+        return ERR(err, ERR_PROTOCOL,
+                   "the commit is about another store, source, job or place in the chain");
+    return 0;
+}
+
+static int check_manifest(struct session *session, const struct commit *commit, struct err *err) {
+    AUTO(store_reader) *reader = store_reader_new(session->store);
+    struct manifest_info info;
+    if (check_closure(session, &commit->manifest, err) != 0 ||
+        tree_info(reader, &commit->manifest, &info, err) != 0)
+        return -1;
+    const struct manifest_totals *totals = &info.tree.totals;
+    if (memcmp(info.source, commit->source, sizeof info.source) != 0 ||
+        totals->entries != commit->entries || totals->files != commit->files ||
+        totals->dirs != commit->dirs || totals->bytes != commit->bytes ||
+        (commit->state == COMMIT_COMPLETE && (totals->problems > 0 || commit->problems > 0)))
+        return ERR(err, ERR_PROTOCOL, "the commit and its manifest disagree");
+    return 0;
+}
+
+static int countersign(struct session *session, struct commit *commit, struct err *err) {
+    SCOPED(buf) part = {0};
+    struct signature signature;
+    struct sign_public key;
+    commit->started_s = session->started_s;
+    commit->finished_s = os_wall_s();
+    commit->stored_bytes = atomic_load(&session->stored_bytes);
+    if (sign_public_of(session->order->signing_seed, &key, err) != 0)
+        return -1;
+    memcpy(commit->server_key, key.b, sizeof commit->server_key);
+    commit_server_part(&part, commit);
+    if (sign_bytes(session->order->signing_seed, buf_span(&part), &signature, err) != 0)
+        return -1;
+    memcpy(commit->server_signature, signature.b, sizeof commit->server_signature);
+    return 0;
+}
+
+int ingest_commit(struct session *session, const struct msg_commit *message, struct err *err) {
+    struct commit commit = {0};
+    SCOPED(buf) file = {0};
+    struct ingest_result *result = session->result;
+    if (check_agent_part(session, message, &commit, err) != 0 || ingest_settle(session, err) != 0)
+        return -1;
+    if (store_writer_sync(session->writer, err) !=
+        0) /* I1, I2, I3; I4: manifest chunks are chunks */
+        return -1;
+    if (check_manifest(session, &commit, err) != 0 || countersign(session, &commit, err) != 0)
+        return -1; /* I5 */
+    if (ledger_append(session->ledger, &commit, &result->hash, err) != 0)
+        return -1; /* I6: the point exists */
+    result->commit = commit;
+    result->stored_bytes = commit.stored_bytes;
+    if (session->watch->committed != NULL &&
+        session->watch->committed(session->watch->ctx, &commit, &result->hash, err) != 0)
+        return -1;
+    OS_COMMIT_POINT("I7");
+    commit_put(&file, &commit);
+    return CHANNEL_SEND(session->channel, committed, err, .commit_file = buf_span(&file));
+}
