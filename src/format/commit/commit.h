@@ -26,19 +26,24 @@ struct commit {
     /* server's part */
     int64_t started_s, finished_s; /* server time */
     uint64_t stored_bytes;
-    uint8_t agent_key[32], server_key[32]; /* Ed25519 public keys */
+    uint8_t agent_key[32], server_key[32]; /* Ed25519 public keys; each is in its own side's part */
     uint8_t agent_signature[COMMIT_SIGNATURE_BYTES], server_signature[COMMIT_SIGNATURE_BYTES];
 };
 
-/* The bytes the agent signs: type tag, then everything up to the server's part. */
+/* Is it one that commit_get() would accept?  For the sides, before they sign.  ERR_FORMAT: a state,
+ * sequence, count or text that cannot be (complete with problems, a first one with a predecessor). */
+[[nodiscard]] int commit_check(const struct commit *commit, struct err *err);
+/* The bytes the agent signs: type tag, then everything up to its signature.  Appended. */
 void commit_agent_part(struct buf *out, const struct commit *commit);
-/* Decode what commit_agent_part() made; the server's part of *out is zero.  ERR_FORMAT, ERR_FORMAT_VERSION. */
+/* Decode what commit_agent_part() made; the server's part and both signatures of *out are zero.
+ * ERR_FORMAT, ERR_FORMAT_VERSION. */
 [[nodiscard]] int commit_agent_part_get(struct span in, struct commit *out, struct err *err);
-/* The bytes the server signs: type tag, agent's part, agent's signature, server's part. */
+/* The bytes the server signs: type tag, agent's part, agent's signature, server's part.  Appended. */
 void commit_server_part(struct buf *out, const struct commit *commit);
-/* The whole file. */
+/* The whole file.  Appended. */
 void commit_put(struct buf *out, const struct commit *commit);
-/* ERR_FORMAT, ERR_FORMAT_VERSION.  Signatures are not checked here. */
+/* Accepts exactly the bytes that commit_put() would write.  Signatures are not checked here.
+ * ERR_FORMAT, ERR_FORMAT_VERSION. */
 [[nodiscard]] int commit_get(struct span in, struct commit *out, struct err *err);
 /* Links the chain and is the point's id: hash of the whole file. */
 void commit_hash(struct span file, struct digest *out);

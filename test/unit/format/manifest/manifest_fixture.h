@@ -213,9 +213,10 @@ static inline void tree_entry(struct tree *tree, struct seed *seed, struct entry
         entry->size = 4096;
     else if (entry->kind == ENTRY_SYMLINK)
         entry->link = tree_keep(tree, "target/../etc\xff and more of it", 1 + seed_below(seed, 25));
-    else if (entry->kind == ENTRY_CHAR || entry->kind == ENTRY_BLOCK)
-        entry->rdev_major = (uint32_t)seed_below(seed, 300),
+    if (entry->kind == ENTRY_CHAR || entry->kind == ENTRY_BLOCK) {
+        entry->rdev_major = (uint32_t)seed_below(seed, 300);
         entry->rdev_minor = (uint32_t)seed_u64(seed);
+    }
 }
 
 /* About `n` entries below a root. */
