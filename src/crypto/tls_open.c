@@ -98,13 +98,13 @@ static struct tls *make(struct tls_context *context, enum tls_side side, int *fd
     return tls;
 }
 
-/* A refused peer may be sending already; closing on unread bytes would reset the connection and
- * take the reason with it.  So read on to its end, for a moment. */
+/* Say why, if there is something to say.  A refused peer may be sending already; closing on unread
+ * bytes would reset the connection and take the reason with it.  So read on, for a moment. */
 static void part(struct tls *tls) {
     uint8_t waste[4096];
     uint64_t end = os_mono_ns() + (uint64_t)GOODBYE_MS * 1000000;
     struct err err;
-    if (tls_flush(tls, GOODBYE_MS, &err) != 0)
+    if (tls->sealed.n == 0 || tls_flush(tls, GOODBYE_MS, &err) != 0)
         return;
     os_sock_finish(tls->fd);
     for (uint64_t now = os_mono_ns(); now < end; now = os_mono_ns()) {

@@ -17,6 +17,8 @@ CRYPTO_CLEANUP(EXTENDED_KEY_USAGE, eku_auto, EXTENDED_KEY_USAGE_free)
 
 struct x509_trust {
     X509_STORE *store;
+    struct digest roots[X509_CERTIFICATES_MAX];
+    size_t roots_n;
     struct digest anchor_sha256;
     bool any_anchor;
     bool require_crl;
@@ -24,16 +26,22 @@ struct x509_trust {
     int64_t now_s;
 };
 
-static int add_anchors(X509_STORE *store, struct span pem, struct err *err) {
+static int add_anchors(struct x509_trust *trust, struct span pem, struct err *err) {
     AUTO(x509_bundle) *bundle = x509_bundle_new();
     struct span no_password = {0};
     if (pem.n == 0)
         return 0; /* trusts nobody */
     if (x509_bundle_add(bundle, pem, no_password, err) != 0)
         return ERR_NOTE(err, "trusted authorities");
-    for (size_t i = 0; i < bundle->certificates_n; i++)
-        if (X509_STORE_add_cert(store, bundle->certificates[i]) != 1)
+    for (size_t i = 0; i < bundle->certificates_n; i++) {
+        X509 *authority = bundle->certificates[i];
+        struct digest *sha256 = &trust->roots[trust->roots_n];
+        if (X509_STORE_add_cert(trust->store, authority) != 1 ||
+            X509_digest(authority, EVP_sha256(), sha256->b, NULL) != 1)
             return crypto_fail(err, ERR_CERTIFICATE, "cannot trust the authority");
+        if ((X509_get_extension_flags(authority) & EXFLAG_SI) != 0)
+            trust->roots_n++;
+    }
     return 0;
 }
 
@@ -53,7 +61,7 @@ int x509_trust_new(const struct x509_policy *policy, struct x509_trust **out, st
     trust->require_crl = policy->require_crl;
     trust->allow_weak_key = policy->allow_weak_key;
     trust->now_s = policy->now_s;
-    if (add_anchors(trust->store, policy->anchors_pem, err) != 0 ||
+    if (add_anchors(trust, policy->anchors_pem, err) != 0 ||
         x509_crl_each(policy->crls_pem, add_crl, trust->store, err) != 0)
         return -1;
     *out = TAKE(trust);
@@ -214,6 +222,17 @@ static void check_leaf(const struct x509_trust *trust, X509 *leaf, struct x509_r
     note(report, X509_CHAIN_SOUND, (flags & EXFLAG_INVALID) == 0);
 }
 
+/* Said once more, apart from OpenSSL: an earlier finding keeps it from saying it. */
+static bool is_root(const struct x509_trust *trust, X509 *certificate) {
+    struct digest sha256;
+    if (X509_digest(certificate, EVP_sha256(), sha256.b, NULL) != 1)
+        return false;
+    for (size_t i = 0; i < trust->roots_n; i++)
+        if (digest_equal(&sha256, &trust->roots[i]))
+            return true;
+    return false;
+}
+
 /* The verified chain: an authority that is limited to other uses does not vouch for these. */
 static void check_issuers(const struct x509_trust *trust, STACK_OF(X509) * chain,
                           struct x509_path *path, struct x509_report *report) {
@@ -234,6 +253,7 @@ static void check_issuers(const struct x509_trust *trust, STACK_OF(X509) * chain
         anchored = anchored || digest_equal(sha256, &trust->anchor_sha256);
     }
     X509 *last = sk_X509_value(chain, n - 1);
+    note(report, X509_CHAIN_COMPLETE, n > 1 && is_root(trust, last));
     bool has_root = (X509_get_extension_flags(last) & EXFLAG_SI) != 0;
     note(report, X509_ROOT_HAS_SUBJECT, !has_root || subject_filled(last));
     note(report, X509_ANCHORED, anchored);

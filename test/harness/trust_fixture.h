@@ -49,7 +49,8 @@ void fixture_crl(const struct fixture_side *issuer, const struct fixture_side *r
 /* What `side` brings to a conversation with holders of certificates below trust->ca. */
 struct tls_config fixture_config(const struct trust_fixture *trust,
                                  const struct fixture_side *side);
-/* Handshake of both over a socket pair.  What each side found: 0 or -1; refused streams are NULL. */
+/* Both meet over a socket pair, and the server sends a first byte, by which the agent knows that it
+ * was accepted.  What each side found: 0 or -1; refused streams are NULL. */
 struct fixture_meeting {
     struct tls *server;
     struct tls *agent;

@@ -1,3 +1,6 @@
+#include "crypto/crypto.h"
+
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 #include "crypto/crypto_int.h"
@@ -13,4 +16,8 @@ int crypto_fail(struct err *err, enum err_code code, const char *what) {
 
 void crypto_forget(void) {
     ERR_clear_error();
+}
+
+void crypto_start(void) {
+    INVARIANT(OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1);
 }
