@@ -1,11 +1,7 @@
 /* Covers src/data/seal/sealer.c, src/data/seal/unsealer.c */
-#include <setjmp.h>
-#include <stdarg.h>
-
 #include "data/seal/seal.h"
 #include "os/random.h"
-
-#include <cmocka.h>
+#include "unit.h"
 
 static uint8_t *text_bytes(size_t n) {
     static const char words[] = "static int unsealer_check(struct span frame, size_t plain) { ";

@@ -1,10 +1,6 @@
 /* Covers src/format/chunk/segment.c */
-#include <setjmp.h>
-#include <stdarg.h>
-
 #include "format/chunk/chunk.h"
-
-#include <cmocka.h>
+#include "unit.h"
 
 static struct segment_chunk chunks[SEGMENT_CHUNKS_MAX];
 

@@ -1,20 +1,12 @@
 /* Segments of version 1, as docs/format/chunk.md describes them: they must be readable for ever. */
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include "base/text.h"
 #include "data/seal/seal.h"
-#include "os/os.h"
-
-#include <cmocka.h>
+#include "golden.h"
+#include "unit.h"
 
 static void decode(const char *name, struct segment *segment, struct segment_chunk *chunks,
                    struct buf *bytes) {
-    char path[OS_PATH_MAX];
     struct err err;
-    (void)text_format(path, sizeof path, "%s/golden/chunk/%s", getenv("CASEMATE_TESTS"), name);
-    buf_clear(bytes);
-    assert_int_equal(os_load(OS_FD_CWD, path, SEGMENT_ENCODED_MAX, bytes, &err), 0);
+    golden_read(name, bytes);
     assert_int_equal(segment_get(buf_span(bytes), chunks, segment, &err), 0);
 }
 
@@ -23,7 +15,7 @@ static void golden_segments_decode(void **state) {
     struct segment_chunk *chunks = mem_new_array(SEGMENT_CHUNKS_MAX, sizeof *chunks);
     struct segment segment;
     struct buf bytes = {0};
-    decode("raw.segment", &segment, chunks, &bytes);
+    decode("chunk/raw.segment", &segment, chunks, &bytes);
     assert_int_equal(segment.chunk_n, 1);
     assert_int_equal(chunks[0].type, CHUNK_MANIFEST);
     assert_int_equal(segment.plain_bytes, 40);
@@ -33,7 +25,7 @@ static void golden_segments_decode(void **state) {
     uint8_t plain[700];
     struct err err;
     struct unsealer *unsealer = unsealer_new();
-    decode("zstd.segment", &segment, chunks, &bytes);
+    decode("chunk/zstd.segment", &segment, chunks, &bytes);
     assert_int_equal(segment.chunk_n, 2);
     assert_int_equal(chunks[1].type, CHUNK_TREE);
     assert_int_equal(chunks[1].length, 400);

@@ -1,11 +1,7 @@
 /* Covers src/format/pack/pack.c, src/format/pack/pack_footer.c */
-#include <setjmp.h>
-#include <stdarg.h>
-
 #include "format/pack/pack.h"
 #include "os/os.h"
-
-#include <cmocka.h>
+#include "unit.h"
 
 static int code_of(int rc, const struct err *err) {
     return rc == 0 ? 0 : (int)err->code;

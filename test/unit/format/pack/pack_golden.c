@@ -1,13 +1,8 @@
 /* A whole pack of version 1, as docs/format/pack.md describes it: it must be readable for ever. */
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include "base/text.h"
 #include "crypto/secret.h"
 #include "format/pack/pack.h"
-#include "os/os.h"
-
-#include <cmocka.h>
+#include "golden.h"
+#include "unit.h"
 
 struct golden {
     struct buf bytes;
@@ -19,12 +14,10 @@ static int load(void **state) {
     struct golden *golden = mem_new(sizeof *golden);
     struct err err;
     uint8_t key[32];
-    char path[OS_PATH_MAX];
     struct pack_header header;
     for (size_t i = 0; i < sizeof key; i++)
         key[i] = (uint8_t)i;
-    (void)text_format(path, sizeof path, "%s/golden/pack/small.pack", getenv("CASEMATE_TESTS"));
-    assert_int_equal(os_load(OS_FD_CWD, path, 1u << 20, &golden->bytes, &err), 0);
+    golden_read("pack/small.pack", &golden->bytes);
     assert_int_equal(pack_header_get(buf_span(&golden->bytes), &header, &err), 0);
     AUTO(secret) *store_key = secret_of(span_of(key, sizeof key)), *pack_key = NULL;
     assert_int_equal(
