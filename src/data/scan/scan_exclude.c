@@ -122,7 +122,7 @@ static bool bracket_at(struct span p, size_t i, uint8_t c, struct bracket *out) 
             if (!literal_at(p, &i, &high))
                 return false;
         }
-        hit = hit || (low <= c && c <= high);
+        hit = hit || c == low || is_between(c, low, high);
     }
     *out = (struct bracket){.end = i + 1, .hit = hit != negated};
     return true;
@@ -292,11 +292,13 @@ static bool part_extent(struct span p, size_t at, struct extent_of_part *out) {
 }
 
 static struct part part_of(struct span text) {
-    if (text.n == 2 && text.p[0] == '*' && text.p[1] == '*')
-        return (struct part){.kind = PART_ANY_DEPTH};
-    size_t special = 0;
-    for (size_t i = 0; i < text.n; i++)
+    size_t special = 0, stars = 0;
+    for (size_t i = 0; i < text.n; i++) {
         special += is_special(text.p[i]) ? 1 : 0;
+        stars += text.p[i] == '*' ? 1 : 0;
+    }
+    if (stars == text.n && text.n > 1)
+        return (struct part){.kind = PART_ANY_DEPTH};
     if (special == 0)
         return (struct part){.kind = PART_LITERAL, .text = text};
     if (special == 1 && text.p[0] == '*')

@@ -123,6 +123,8 @@ static const struct row rows[] = {
     {"[]-a]", "^", true},
     {"[a-]", "-", true},
     {"[!]a]", "]", false},
+    {"[z-a]", "z", true},
+    {"[z-a]", "m", false},
     {"[\\]]", "]", true},
     {"[[:digit:]]x", "7x", true},
     {"[[:digit:]a-f]x", "ex", true},
@@ -232,6 +234,19 @@ static void random_piece(struct seed *seed, struct buf *out, const char *const *
         buf_printf(out, "%s", pieces[seed_below(seed, n)]);
 }
 
+/* "a**": by git's manual two ordinary stars, by its code something else when only letters stand
+ * before them. */
+static bool has_stars_beside_letters(const char *rule) {
+    for (const char *at = rule; (at = strstr(at, "**")) != NULL;) {
+        const char *end = at + strspn(at, "*");
+        bool whole = (at == rule || at[-1] == '/') && (*end == 0 || *end == '/');
+        if (!whole)
+            return true;
+        at = end;
+    }
+    return false;
+}
+
 static void random_rule(struct seed *seed, struct buf *out) {
     static const char *const pieces[] = {
         "a",     "b",    "ab",   "c",     "*",    "*",    "?",     "**",          "/",
@@ -239,13 +254,17 @@ static void random_rule(struct seed *seed, struct buf *out) {
         "\\*",   "x.c",  "*.c",  " ",     "\\ ",  "[]a]", "[",     "[[:x:]]",     "[a\\]b]",
         "[a/b]", "[^c]", "[a-]", "[--c]", "!",    "#",    "\\/",   "[[:]b]",      "\\",
     };
-    if (seed_one_in(seed, 6))
-        buf_printf(out, "!");
-    if (seed_one_in(seed, 5))
-        buf_printf(out, "/");
-    random_piece(seed, out, pieces, ARRAY_N(pieces), 5);
-    if (seed_one_in(seed, 5))
-        buf_printf(out, "/");
+    struct buf rule = {0};
+    do {
+        rule.n = 0;
+        if (seed_one_in(seed, 5))
+            buf_printf(&rule, "/");
+        random_piece(seed, &rule, pieces, ARRAY_N(pieces), 5);
+        if (seed_one_in(seed, 5))
+            buf_printf(&rule, "/");
+    } while (has_stars_beside_letters(buf_text(&rule)));
+    buf_printf(out, "%s%s", seed_one_in(seed, 6) ? "!" : "", buf_text(&rule));
+    buf_done(&rule);
 }
 
 static const char *const names[] = {"a",   "b", "ab", "c", "x.c", "abc", "a b", "aa",
