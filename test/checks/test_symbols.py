@@ -30,6 +30,21 @@ class Symbols(planted.PlantedTree):
         self.assert_found(self.check("int value_of_blob(void);\n" + USER.replace("return", "return value_of_blob() +")),
                           "value_of_blob", "begins with none of blob")
 
+    def test_a_name_between_the_files_of_a_room_need_not_carry_its_name(self):
+        self.append("src/data/blob/blob.c", "int piece(void);\nint piece(void) { return 1; }\n")
+        self.plant("src/data/blob/blob_more.c", "int piece(void);\nint blob_more(void);\n"
+                   "int blob_more(void) { return piece(); }\n")
+        main = "int blob_more(void);\n" + USER.replace("return", "return blob_more() +")
+        self.assert_clean(self.check(main))
+
+    def test_the_same_name_in_two_rooms_is_found(self):
+        for room in ("blob", "store"):
+            self.append(f"src/data/{room}/{room}.c", "int piece(void);\nint piece(void) { return 1; }\n")
+            self.plant(f"src/data/{room}/{room}_more.c", f"int piece(void);\nint {room}_more(void);\n"
+                       f"int {room}_more(void) {{ return piece(); }}\n")
+        breaches = symbols.check(self.root, self.compile())
+        self.assertTrue(any("exports piece, and so does" in breach for breach in breaches), breaches)
+
     def test_an_export_nobody_uses_is_found(self):
         self.append("src/data/blob/blob.c", "int blob_unused(void);\nint blob_unused(void) { return 1; }\n")
         self.assert_found(self.check(), "blob_unused, which nobody uses")

@@ -70,8 +70,9 @@ class Build:
             for path in sorted((folder / below).rglob("*")):
                 if path.is_file() and path.suffix == "" and is_program(path):
                     into[path.name] = next(iter(objects(path).values()))
-        self.own = [o for below in ("src/prog", "test") for path in sorted((folder / below).rglob("*.o"))
-                    for o in objects(path).values()]
+        self.own, self.programs_own = (
+            [o for path in sorted((folder / below).rglob("*.o")) for o in objects(path).values()]
+            for below in ("test", "src/prog"))
 
 
 def call_breaches(t, build):
@@ -84,18 +85,27 @@ def call_breaches(t, build):
 
 
 def export_breaches(t, build):
-    users = collections.Counter(name for o in build.own for name in o.undefined)
+    """Names used by other rooms and programs carry the room's name; names between the files of one room are unique."""
+    users = collections.defaultdict(set)
+    for o in build.own:
+        for name in o.undefined:
+            users[name].add("")
+    for name in (name for o in build.programs_own for name in o.undefined):
+        users[name].add("prog")
     for room, files in build.rooms.items():
         for o in files.values():
-            users.update(o.undefined)
+            for name in o.undefined:
+                users[name].add(room)
     for room, files in build.rooms.items():
         prefixes = t.layers.prefixes(room)
         for file, o in files.items():
             for name in sorted(o.defined):
-                if not any(name.startswith(prefix) for prefix in prefixes):
-                    yield f"{room} ({file}) exports {name}: the name begins with none of {' '.join(prefixes)}"
                 if not users[name]:
                     yield f"{room} ({file}) exports {name}, which nobody uses"
+                if users[name] - {room, ""} and not name.startswith(tuple(prefixes)):
+                    yield f"{room} ({file}) exports {name}: the name begins with none of {' '.join(prefixes)}"
+                if build.home[name] != room:
+                    yield f"{room} ({file}) exports {name}, and so does {build.home[name]}"
 
 
 def state_breaches(build):
