@@ -25,3 +25,10 @@ struct secret *sign_seed_new(void);
 /* ERR_TAMPERED: not signed by this key, or changed since. */
 [[nodiscard]] int sign_verify(const struct sign_public *key, struct span bytes,
                               const struct signature *signature, struct err *err);
+
+/* Whoever holds a private key and signs with it for others. */
+struct signer {
+    void *ctx;
+    int (*sign)(void *ctx, struct span bytes, struct signature *out, struct err *err);
+    struct sign_public key;
+};

@@ -78,6 +78,14 @@ void os_harden(void) {
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
+void os_raise_file_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int os_pid_file(const char *path, struct err *err) {
     char text[TEXT_SIZE_MAX];
     (void)text_format(text, sizeof text, "%u\n", os_pid());

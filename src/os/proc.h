@@ -22,6 +22,8 @@ bool os_is_terminal(int fd);
 unsigned os_terminal_columns(int fd);
 /* No core dumps, not traceable by other processes of the user. */
 void os_harden(void);
+/* As many open files as the system permits this process. */
+void os_raise_file_limit(void);
 /* "agent.pid" with our pid, replaced when stale. */
 [[nodiscard]] int os_pid_file(const char *path, struct err *err);
 /* Peak resident memory of this process in bytes. */

@@ -17,11 +17,10 @@
 #define RPC_TICKET_MS 60000u /* from order to data connection */
 #define RPC_DIAL_MS 10000u
 
-/* TLS identity of this side.  The context is borrowed until rpc_tls_done; a reload may replace it for later calls. */
+/* TLS identity of this side; a reload counts for later calls. */
 struct rpc_identity {
     void *ctx;
-    struct tls_context *(*take)(void *ctx);
-    void (*give_back)(void *ctx, struct tls_context *context);
+    struct tls_context *(*context)(void *ctx); /* freed after use; NULL: none configured */
     /* Who is on the other end of the channel: its pinned name into name[256].  ERR_AUTH. */
     int (*identify)(void *ctx, const struct tls *tls, char name[static 256], struct err *err);
     const char *own_name;

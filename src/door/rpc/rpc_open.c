@@ -5,13 +5,13 @@ int rpc_open_channel(const struct rpc_identity *identity, enum tls_side side, in
                      enum frame_role role, char name[static 256], struct channel **out,
                      struct err *err) {
     AUTO(tls) *tls = NULL;
-    struct tls_context *context = identity->take(identity->ctx);
+    struct tls_context *context = identity->context(identity->ctx);
     if (context == NULL) {
         os_close(fd);
         return ERR(err, ERR_TRUST_UNSET, "this machine has no certificate configured");
     }
     int rc = tls_open(context, side, fd, RPC_DIAL_MS, &tls, err);
-    identity->give_back(identity->ctx, context);
+    tls_context_free(context);
     if (rc != 0 || identity->identify(identity->ctx, tls, name, err) != 0)
         return -1;
     *out = channel_new(&tls, role);

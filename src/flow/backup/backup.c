@@ -185,12 +185,10 @@ static int commit(struct run *run, struct commit *commit, struct backup_head *he
                   struct err *err) {
     SCOPED(buf) part = {0};
     struct signature signature;
-    struct sign_public key;
-    if (sign_public_of(run->order->signing_seed, &key, err) != 0)
-        return -1;
-    memcpy(commit->agent_key, key.b, sizeof commit->agent_key);
+    const struct signer *signer = &run->order->signer;
+    memcpy(commit->agent_key, signer->key.b, sizeof commit->agent_key);
     commit_agent_part(&part, commit);
-    if (sign_bytes(run->order->signing_seed, buf_span(&part), &signature, err) != 0)
+    if (signer->sign(signer->ctx, buf_span(&part), &signature, err) != 0)
         return -1;
     struct msg_commit message = {.agent_part = buf_span(&part)};
     memcpy(message.signature, signature.b, sizeof message.signature);
@@ -210,11 +208,10 @@ static int read_last_commit(struct run *run, struct span file, const struct back
         run->result->regressed = head->sequence > 0;
         return 0;
     }
-    struct sign_public key;
+    const struct sign_public key = run->order->signer.key;
     struct signature signature;
     SCOPED(buf) part = {0};
-    if (commit_get(file, &run->last, err) != 0 ||
-        sign_public_of(run->order->signing_seed, &key, err) != 0)
+    if (commit_get(file, &run->last, err) != 0)
         return -1;
     commit_agent_part(&part, &run->last);
     memcpy(signature.b, run->last.agent_signature, sizeof signature.b);

@@ -27,7 +27,7 @@ struct backup_order {
     const char *computer; /* own name, a label */
     const char *root;     /* absolute path of the source */
     struct scan_opts scan;
-    const struct secret *signing_seed;
+    struct signer signer;
     struct sign_public server_key; /* pinned at attach */
     unsigned workers;              /* 0 = one per processor, at most 8 */
 };

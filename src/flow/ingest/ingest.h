@@ -20,7 +20,7 @@ struct ingest_order {
     uint8_t level;                /* zstd level the agent shall use; 0 = default */
     bool without_base;            /* read everything again: after a closure failure */
     struct sign_public agent_key; /* pinned at attach */
-    const struct secret *signing_seed;
+    struct signer signer;
     const char *computer; /* what the commit must say */
     const char *root_path;
 };

@@ -121,15 +121,13 @@ static int check_manifest(struct session *session, const struct commit *commit, 
 static int countersign(struct session *session, struct commit *commit, struct err *err) {
     SCOPED(buf) part = {0};
     struct signature signature;
-    struct sign_public key;
+    const struct signer *signer = &session->order->signer;
     commit->started_s = session->started_s;
     commit->finished_s = os_wall_s();
     commit->stored_bytes = atomic_load(&session->stored_bytes);
-    if (sign_public_of(session->order->signing_seed, &key, err) != 0)
-        return -1;
-    memcpy(commit->server_key, key.b, sizeof commit->server_key);
+    memcpy(commit->server_key, signer->key.b, sizeof commit->server_key);
     commit_server_part(&part, commit);
-    if (sign_bytes(session->order->signing_seed, buf_span(&part), &signature, err) != 0)
+    if (signer->sign(signer->ctx, buf_span(&part), &signature, err) != 0)
         return -1;
     memcpy(commit->server_signature, signature.b, sizeof commit->server_signature);
     return 0;
