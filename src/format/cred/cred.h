@@ -10,12 +10,12 @@
 #include "crypto/hash.h"
 #include "crypto/sign.h"
 
-#define CRED_BYTES_MAX (256u * 1024)
+#define CRED_BYTES_MAX (128u * 1024)
 #define CRED_NAME_MAX 253
 #define CRED_CHAIN_MAX 6
-#define CRED_CERTIFICATE_MAX 16384
+#define CRED_CERTIFICATE_MAX 8192
 #define CRED_URL_MAX 512
-#define CRED_CRL_MAX (128u * 1024)
+#define CRED_CRL_MAX (64u * 1024)
 #define CRED_SIGNATURE_MAX 1024
 
 enum cred_role { CRED_SERVER = 1, CRED_COMPUTER = 2 };
