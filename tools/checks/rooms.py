@@ -19,7 +19,8 @@ def header_of(t, room):
 def head(path):
     """(title, {line: text}) of the comment a room header opens with."""
     match = re.search(r"/\*(.*?)\*/", path.read_text(encoding="utf-8"), re.DOTALL)
-    text = " ".join(re.sub(r"^\s*\* ?", "", line).strip() for line in match.group(1).splitlines()) if match else ""
+    text = " ".join(re.sub(r"^\s*\*", "", line) for line in match.group(1).splitlines()) if match else ""
+    text = " ".join(text.split())
     parts = re.split(rf"\b({'|'.join(LINES)}): ", text)
     title = parts[0].partition(" -- ")[2].strip()
     return title, {key: value.strip() for key, value in zip(parts[1::2], parts[2::2])}
