@@ -3,7 +3,6 @@ first/again backup, restore of everything, restore of one file, size of the stor
 import json
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 
@@ -11,7 +10,6 @@ from measure import find_daemons, measure, size_of
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PASSWORD = "benchmark password, not a secret"
-PARTIAL = 3  # exit status of casemate: done, with warnings
 
 
 class Tool:
@@ -102,10 +100,7 @@ class Borg(Tool):
 
 
 class Casemate(Tool):
-    """Server and agent on this machine, mutual TLS between them, sealed at rest, through the command line.
-
-    tools/sandbox starts them below its folder and `env` says how to reach them; CASEMATE_STORE names the store.
-    """
+    """Server and agent on this machine, mutual TLS between them, sealed at rest, through the command line."""
 
     name = "casemate"
     programs = ("casemated", "casemate-agent")
@@ -113,11 +108,9 @@ class Casemate(Tool):
     def __init__(self, folder, content):
         super().__init__(folder, content)
         self.sandbox = ROOT / "tools/sandbox"
-        self.quiet(self.sandbox, "up", self.folder)
-        for line in self.quiet(self.sandbox, "env", self.folder).splitlines():
-            match = re.match(r"""(?:export )?(\w+)=(['"]?)(.*?)\2;?$""", line.strip())
-            if match:
-                self.env[match.group(1)] = match.group(3).replace("$PATH", self.env["PATH"])
+        self.quiet(self.sandbox, "up", self.folder, "--restorable", self.folder.parent)
+        shell = f'eval "$("{self.sandbox}" env "{self.folder}")"; env -0'
+        self.env = dict(pair.split("=", 1) for pair in self.quiet("bash", "-c", shell).split("\0") if pair)
         self.daemons = find_daemons(self.programs, str(self.folder))
         if {daemon.name for daemon in self.daemons} != set(self.programs):
             raise RuntimeError(f"the sandbox runs {[daemon.name for daemon in self.daemons]}")
@@ -137,19 +130,11 @@ class Casemate(Tool):
                         daemons=self.daemons)
 
     def restore_one(self, path, target):
-        return self.run("casemate", "restore", "latest", "--group", "bench", self.content / path, "--to", target,
-                        "--wait", daemons=self.daemons)
-
-    def restored(self, target, path="."):
-        """Below the target with the whole original path, with the last component of the content, or bare."""
-        whole = str(self.content).lstrip("/")
-        for place in (target / whole / path, target / self.content.name / path, target / path):
-            if os.path.lexists(place):
-                return place
-        return target / path
+        return self.run("casemate", "restore", "latest", path, "--group", "bench", "--to", target, "--wait",
+                        daemons=self.daemons)
 
     def size(self):
-        return size_of(self.env.get("CASEMATE_STORE", self.folder))
+        return size_of(self.folder / "server/store")
 
     def close(self):
         self.quiet(self.sandbox, "down", self.folder)
