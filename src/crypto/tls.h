@@ -32,6 +32,8 @@ struct tls_config {
 /* Server side without client certificates (console, REST over HTTPS). */
 [[nodiscard]] int tls_context_new_public(struct span certificate_pem, struct span key_pem,
                                          struct tls_context **out, struct err *err);
+/* One more owner: each gives it back with tls_context_free. */
+struct tls_context *tls_context_hold(struct tls_context *context);
 /* Open streams of it go on. */
 void tls_context_free(struct tls_context *context);
 static inline void tls_context_auto(struct tls_context **p) {

@@ -82,6 +82,11 @@ int tls_context_new_public(struct span certificate_pem, struct span key_pem,
     return make(certificate_pem, key_pem, false, out, err);
 }
 
+struct tls_context *tls_context_hold(struct tls_context *context) {
+    (void)atomic_fetch_add(&context->holders, 1);
+    return context;
+}
+
 void tls_context_free(struct tls_context *context) {
     if (context == NULL || atomic_fetch_sub(&context->holders, 1) > 1)
         return;

@@ -80,8 +80,7 @@ static struct tls *make(struct tls_context *context, enum tls_side side, int *fd
     struct tls *tls = mem_new(sizeof *tls);
     tls->fd = *fd;
     *fd = OS_FD_NONE;
-    tls->context = context;
-    (void)atomic_fetch_add(&context->holders, 1);
+    tls->context = tls_context_hold(context);
     os_mutex_init(&tls->writing);
     os_mutex_init(&tls->using);
     tls->ssl = SSL_new(context->ssl_ctx);

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "base/vec.h"
 #include "crypto/hash.h"
 #include "crypto/secret.h"
 
@@ -55,6 +56,12 @@ static inline void x509_bundle_auto(struct x509_bundle **p) {
 /* PEM, DER or PKCS#12, told by content.  `password` may be empty; a wrong one is ERR_AUTH. */
 [[nodiscard]] int x509_bundle_add(struct x509_bundle *bundle, struct span file,
                                   struct span password, struct err *err);
+
+/* What is in it: the SHA-256 of a certificate is, and the certification authorities among them as
+ * PEM (appended). */
+bool x509_bundle_holds(const struct x509_bundle *bundle, const struct digest *sha256);
+[[nodiscard]] int x509_bundle_authorities(const struct x509_bundle *bundle, struct buf *pem,
+                                          struct err *err);
 
 /* One certificate, its issuers upwards as far as known, and its private key if known. */
 struct x509_chain;
@@ -152,9 +159,18 @@ enum x509_whose { X509_OURS, X509_PEERS }; /* ours needs its private key */
 [[nodiscard]] int x509_crl_import(struct span file, struct buf *pem, struct err *err);
 struct x509_crl_info {
     char issuer[X509_SUBJECT_MAX];
+    char number[64]; /* decimal; empty when it has none */
     int64_t this_update_s;
     int64_t next_update_s; /* 0: none given */
     size_t revoked_n;
 };
-/* The first list of `pem`. */
-[[nodiscard]] int x509_crl_info_of(struct span pem, struct x509_crl_info *out, struct err *err);
+typedef VEC(struct x509_crl_info) x509_crl_infos;
+/* Every list of `pem`, in its order; appended. */
+[[nodiscard]] int x509_crl_describe(struct span pem, x509_crl_infos *out, struct err *err);
+/* Take the offered lists into those held, one for each authority, into `out` (appended).  Each must
+ * be signed by one of the authorities: ERR_CERTIFICATE.  One older than the list held is
+ * ERR_EXISTS, or left out. */
+enum x509_crl_older { X509_CRL_REFUSE_OLDER, X509_CRL_SKIP_OLDER };
+[[nodiscard]] int x509_crl_merge(struct span held_pem, struct span offered_pem,
+                                 struct span authorities_pem, enum x509_crl_older older,
+                                 struct buf *out, struct err *err);

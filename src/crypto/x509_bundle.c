@@ -3,6 +3,7 @@
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include "base/base.h"
 #include "base/text.h"
@@ -134,4 +135,23 @@ int x509_bundle_add(struct x509_bundle *bundle, struct span file, struct span pa
     if (rc == 0 && bundle->certificates_n + bundle->keys_n == before && before == 0)
         return ERR(err, ERR_CERTIFICATE, "the file holds no certificate and no private key");
     return rc;
+}
+
+bool x509_bundle_holds(const struct x509_bundle *bundle, const struct digest *sha256) {
+    for (size_t i = 0; i < bundle->certificates_n; i++) {
+        struct digest found;
+        if (X509_digest(bundle->certificates[i], EVP_sha256(), found.b, NULL) == 1 &&
+            digest_equal(&found, sha256))
+            return true;
+    }
+    return false;
+}
+
+int x509_bundle_authorities(const struct x509_bundle *bundle, struct buf *pem, struct err *err) {
+    for (size_t i = 0; i < bundle->certificates_n; i++) {
+        X509 *certificate = bundle->certificates[i];
+        if (X509_check_ca(certificate) == 1 && x509_put_pem(certificate, pem, err) != 0)
+            return -1;
+    }
+    return 0;
 }

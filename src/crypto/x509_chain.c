@@ -222,15 +222,20 @@ int x509_chain_find_issuer(const struct x509_chain *chain, const char *thumbprin
                thumbprint);
 }
 
+int x509_put_pem(const X509 *certificate, struct buf *pem, struct err *err) {
+    BIO_AUTO *bio = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    if (bio == NULL || PEM_write_bio_X509(bio, certificate) != 1)
+        return crypto_fail(err, ERR_CRYPTO, "cannot write the certificate as PEM");
+    long n = BIO_get_mem_data(bio, &text);
+    buf_put(pem, text, (size_t)n);
+    return 0;
+}
+
 int x509_chain_pem(const struct x509_chain *chain, size_t from_i, struct buf *out,
                    struct err *err) {
-    for (size_t i = from_i; i < chain->n; i++) {
-        BIO_AUTO *bio = BIO_new(BIO_s_mem());
-        char *text = NULL;
-        if (bio == NULL || PEM_write_bio_X509(bio, chain->links[i].certificate) != 1)
-            return crypto_fail(err, ERR_CRYPTO, "cannot write the certificate as PEM");
-        long n = BIO_get_mem_data(bio, &text);
-        buf_put(out, text, (size_t)n);
-    }
+    for (size_t i = from_i; i < chain->n; i++)
+        if (x509_put_pem(chain->links[i].certificate, out, err) != 0)
+            return -1;
     return 0;
 }

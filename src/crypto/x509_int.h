@@ -48,6 +48,7 @@ void x509_check_objects(const struct x509_trust *trust, X509 *leaf, STACK_OF(X50
                         struct x509_path *path, struct x509_report *report);
 int x509_report_fail(const struct x509_report *report, const char *subject, struct err *err);
 
+[[nodiscard]] int x509_put_pem(const X509 *certificate, struct buf *pem, struct err *err);
 [[nodiscard]] int x509_key_pem(EVP_PKEY *key, struct secret **out, struct err *err);
 typedef int x509_crl_fn(void *arg, X509_CRL *crl, struct err *err);
 /* Every list in `pem`, at most X509_CRLS_MAX. */

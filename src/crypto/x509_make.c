@@ -173,16 +173,6 @@ static bool finish(X509 *certificate, const struct x509_template *template,
            X509_sign(certificate, key, hash) > 0;
 }
 
-static int put_pem(const X509 *certificate, struct buf *pem, struct err *err) {
-    BIO_AUTO *bio = BIO_new(BIO_s_mem());
-    char *text = NULL;
-    if (bio == NULL || PEM_write_bio_X509(bio, certificate) != 1)
-        return crypto_fail(err, ERR_CRYPTO, "cannot write the certificate");
-    long n = BIO_get_mem_data(bio, &text);
-    buf_put(pem, text, (size_t)n);
-    return 0;
-}
-
 /* `old` gives subject and names of a renewed certificate, else the template does. */
 static bool name_it(X509 *certificate, const struct x509_template *template, const X509 *old) {
     if (old == NULL) {
@@ -206,7 +196,7 @@ static int make(const struct x509_template *template, const X509 *old, struct sp
         !name_it(certificate, template, old) ||
         !finish(certificate, template, &signer, subject_key))
         return crypto_fail(err, ERR_CRYPTO, "cannot make the certificate");
-    return put_pem(certificate, pem, err);
+    return x509_put_pem(certificate, pem, err);
 }
 
 int x509_make_certificate(const struct x509_template *template, struct span subject_key_pem,

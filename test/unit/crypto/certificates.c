@@ -429,13 +429,76 @@ static void revocation_is_judged_by_the_lists(void **state) {
     policy.crls_pem = nothing;
     assert_int_equal(unmet_under(&policy, buf_span(&trust.agent.certificate_pem)),
                      BIT(X509_CRL_PRESENT));
-    struct x509_crl_info info;
-    assert_int_equal(x509_crl_info_of(buf_span(&revoking), &info, NULL), 0);
-    assert_int_equal(info.revoked_n, 1);
-    assert_string_equal(info.issuer, "CN=Fixture CA,O=Fixture");
-    assert_int_equal(info.next_update_s - info.this_update_s, 86400);
     buf_done(&revoking);
     buf_done(&stale);
+}
+
+/* Lists of the fixture's authority: which number, made how long ago. */
+static void make_list(uint64_t number, int64_t age_s, struct buf *pem) {
+    struct err err;
+    const struct x509_revoked revoked = {.serial = trust.agent.serial, .when_s = os_wall_s()};
+    const struct x509_crl_template template = {.number = number,
+                                               .this_update_s = os_wall_s() - age_s,
+                                               .next_update_s = os_wall_s() - age_s + 86400,
+                                               .revoked = &revoked,
+                                               .revoked_n = 1};
+    const struct x509_issuer by = {.certificate_pem = buf_span(&trust.ca.certificate_pem),
+                                   .key_pem = secret_span(trust.ca.key_pem)};
+    buf_clear(pem);
+    must(x509_make_crl(&template, &by, pem, &err), &err);
+}
+
+static void newer_lists_replace_older_ones_only(void **state) {
+    (void)state;
+    struct buf held = {0}, offered = {0}, merged = {0};
+    struct span authorities = buf_span(&trust.ca.certificate_pem);
+    struct err err;
+    make_list(300, 7200, &held);
+    make_list(301, 7200, &offered);
+    must(x509_crl_merge(buf_span(&held), buf_span(&offered), authorities, X509_CRL_REFUSE_OLDER,
+                        &merged, &err),
+         &err);
+    assert_true(span_equal(buf_span(&merged), buf_span(&offered)));
+
+    make_list(299, 60, &offered); /* made later, but the number says older */
+    buf_clear(&merged);
+    assert_int_equal(x509_crl_merge(buf_span(&held), buf_span(&offered), authorities,
+                                    X509_CRL_REFUSE_OLDER, &merged, &err),
+                     -1);
+    assert_int_equal(err.code, ERR_EXISTS);
+    must(x509_crl_merge(buf_span(&held), buf_span(&offered), authorities, X509_CRL_SKIP_OLDER,
+                        &merged, &err),
+         &err);
+    assert_true(span_equal(buf_span(&merged), buf_span(&held)));
+
+    x509_crl_infos list = {0};
+    must(x509_crl_describe(buf_span(&merged), &list, &err), &err);
+    assert_int_equal(list.n, 1);
+    assert_string_equal(list.p[0].issuer, "CN=Fixture CA,O=Fixture");
+    assert_string_equal(list.p[0].number, "300");
+    assert_int_equal(list.p[0].revoked_n, 1);
+    assert_int_equal(list.p[0].next_update_s - list.p[0].this_update_s, 86400);
+    vec_done(&list);
+
+    struct trust_fixture other;
+    trust_fixture_init(&other); /* another authority of the same name */
+    assert_int_equal(x509_crl_merge(buf_span(&held), buf_span(&other.crl_pem), authorities,
+                                    X509_CRL_SKIP_OLDER, &merged, &err),
+                     -1);
+    assert_int_equal(err.code, ERR_CERTIFICATE);
+    struct buf both = {0};
+    buf_put_span(&both, authorities);
+    buf_put_span(&both, buf_span(&other.ca.certificate_pem));
+    buf_clear(&merged);
+    must(x509_crl_merge(buf_span(&held), buf_span(&other.crl_pem), buf_span(&both),
+                        X509_CRL_REFUSE_OLDER, &merged, &err),
+         &err);
+    assert_int_equal(merged.n, held.n + other.crl_pem.n);
+    trust_fixture_done(&other);
+    buf_done(&both);
+    buf_done(&held);
+    buf_done(&offered);
+    buf_done(&merged);
 }
 
 static void lists_come_as_pem_or_der(void **state) {
@@ -708,6 +771,7 @@ int main(void) {
         cmocka_unit_test(an_anchor_in_the_middle_binds_the_chain),
         cmocka_unit_test(an_ordinary_certificate_issues_nothing),
         cmocka_unit_test(revocation_is_judged_by_the_lists),
+        cmocka_unit_test(newer_lists_replace_older_ones_only),
         cmocka_unit_test(lists_come_as_pem_or_der),
         cmocka_unit_test(info_names_what_the_certificate_says),
         cmocka_unit_test(thumbprint_selects_as_people_paste_it),
