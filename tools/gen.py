@@ -1,12 +1,21 @@
 #!/usr/bin/env python3
-"""Turns the declarations of spec/ into C: gen.py KIND SPEC OUTPUT (KIND: error-enum, error-rows)."""
+"""Turns the declarations of spec/ into C, manuals, reference pages and completion.
+
+  gen.py KIND SPEC OUTPUT   one C file for the build; KIND is one of KINDS below
+  gen.py --write            the committed files: docs/reference, docs/man, packaging/completion
+  gen.py --check            ends with 1 and names the files that are not what --write would make
+"""
+import os
 import sys
 
 import yaml
 
 import gen_api
 import gen_args
+import gen_docs
 from gen_api import c_string
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def c_name(symbol):
@@ -25,6 +34,8 @@ def load_errors(path):
         missing = {"symbol", "number", "exit", "http", "cause", "action"} - set(row)
         if missing:
             sys.exit(f"{path}: {row['symbol']} lacks {', '.join(sorted(missing))}")
+        if row["exit"] not in gen_docs.EXIT_TEXT:
+            sys.exit(f"{path}: {row['symbol']}: exit status {row['exit']} has no meaning")
     return rows
 
 
@@ -50,18 +61,50 @@ KINDS = {
     "error-rows": (load_errors, error_rows),
     "api-enum": (gen_api.load_api, gen_api.api_enum),
     "api-rows": (gen_api.load_api, gen_api.api_rows),
-    "job-enum": (gen_api.load_jobs, gen_api.job_enum),
     "args-tables": (gen_args.load_programs, gen_args.args_tables),
     "verb-rows": (gen_args.load_programs, gen_args.verb_rows),
+    "job-enum": (gen_api.load_jobs, gen_api.job_enum),
     "job-rows": (gen_api.load_jobs, gen_api.job_rows),
 }
 
 
+def committed():
+    return gen_docs.all_files(ROOT, load_errors(os.path.join(ROOT, "spec/error.yaml")))
+
+
+def write():
+    for path, text in committed().items():
+        os.makedirs(os.path.dirname(os.path.join(ROOT, path)), exist_ok=True)
+        with open(os.path.join(ROOT, path), "w", encoding="ascii") as out:
+            out.write(text)
+
+
+def content(path):
+    try:
+        return open(os.path.join(ROOT, path), encoding="ascii").read()
+    except OSError:
+        return None
+
+
+def check():
+    stale = [path for path, text in committed().items() if content(path) != text]
+    stale += gen_args.unused_options(ROOT)
+    for path in stale:
+        print(f"{path}: not what spec/ says; run tools/gen.py --write")
+    return 1 if stale else 0
+
+
 def main():
-    kind, spec, output = sys.argv[1:]
-    load, make = KINDS[kind]
-    with open(output, "w", encoding="ascii") as out:
-        out.writelines(line + "\n" for line in make(load(spec)))
+    if sys.argv[1:] == ["--write"]:
+        write()
+    elif sys.argv[1:] == ["--check"]:
+        sys.exit(check())
+    elif len(sys.argv) == 4 and sys.argv[1] in KINDS:
+        load, make = KINDS[sys.argv[1]]
+        with open(sys.argv[3], "w", encoding="ascii") as out:
+            out.writelines(line + "\n" for line in make(load(sys.argv[2])))
+    else:
+        sys.exit(__doc__)
 
 
 if __name__ == "__main__":

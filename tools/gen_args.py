@@ -6,7 +6,8 @@ import yaml
 
 from gen_api import c_string, c_symbol, load_api
 
-OPTION_KEYS = {"name", "short", "value", "type", "help", "default", "env", "words", "min", "max", "many", "required", "key"}
+OPTION_KEYS = {"name", "short", "value", "type", "help", "default", "env", "words", "min", "max", "many", "required",
+               "key"}
 OPERAND_KEYS = {"name", "help", "count"}
 COMMAND_KEYS = {"name", "summary", "text", "operands", "options", "calls", "dpm", "examples"}
 TYPES = {"flag", "text", "path", "number", "word"}
@@ -110,18 +111,17 @@ def program_tables(program):
     yield from option_table(f"{me}_options", program["options"])
     for command in program["commands"]:
         yield from command_tables(f"{me}_{c_symbol(command['name']).lower()}", command)
-    if program["commands"]:
-        yield f"static const struct args_command {me}_commands[] = {{"
-        for command in program["commands"]:
-            symbol = f"{me}_{c_symbol(command['name']).lower()}"
-            row = [f".{k} = {c_string(command[k])}" for k in ("name", "summary", "text") if k in command]
-            row += [f".{k} = {symbol}_{k}" for k in ("operands", "options", "examples") if command.get(k)]
-            yield f"    {{{', '.join(row)}}},"
-        yield "    {.name = NULL},"
-        yield "};"
+    yield f"static const struct args_command {me}_commands[] = {{"
+    for command in program["commands"]:
+        symbol = f"{me}_{c_symbol(command['name']).lower()}"
+        row = [f".{k} = {c_string(command[k])}" for k in ("name", "summary", "text") if k in command]
+        row += [f".{k} = {symbol}_{k}" for k in ("operands", "options", "examples") if command.get(k)]
+        yield f"    {{{', '.join(row)}}},"
+    yield "    {.name = NULL},"
+    yield "};"
     row = [f".{k} = {c_string(program[k])}" for k in ("name", "summary", "text") if k in program]
     row += [f".fallback = {c_string(program['default'])}"] if "default" in program else []
-    row += [f".options = {me}_options"] + ([f".commands = {me}_commands"] if program["commands"] else [])
+    row += [f".options = {me}_options, .commands = {me}_commands"]
     yield f"const struct args_program spec_{me} = {{{', '.join(row)}}};"
 
 
@@ -129,7 +129,8 @@ def args_tables(programs):
     yield "/* Made from spec/command.yaml and spec/option.yaml. */"
     yield '#include "door/args/args.h"'
     for program in programs:
-        yield from program_tables(program)
+        if program["commands"]:  # the others are files read elsewhere, declared for their manual
+            yield from program_tables(program)
 
 
 def verb_rows(programs):
@@ -137,3 +138,22 @@ def verb_rows(programs):
     yield "/* Made from spec/command.yaml: VERB(name, function). */"
     for command in programs[0]["commands"]:
         yield f"VERB({c_string(command['name'])}, cli_{c_symbol(command['name']).lower()})"
+
+
+def unused_options(root):
+    """Declared and never asked for: each option's name must stand as a string where its program reads it."""
+    homes = {"casemate": ["src/door/cli", "src/door/args"], "casemated": ["src/prog/casemated", "src/door/args"],
+             "casemate-agent": ["src/prog/agent", "src/door/args"]}
+    for program in load_programs(os.path.join(root, "spec", "command.yaml")):
+        if not program["commands"]:
+            continue
+        folders = [os.path.join(root, folder) for folder in homes[program["name"]]]
+        if not os.path.exists(os.path.join(folders[0], "meson.build")):
+            continue
+        text = "".join(open(os.path.join(folder, name), encoding="ascii").read()
+                       for folder in folders for name in sorted(os.listdir(folder)) if name.endswith(".c"))
+        names = {o["name"] for o in program["options"]}
+        names |= {o["name"] for c in program["commands"] for o in c["options"] + c["operands"]}
+        for name in sorted(names):
+            if c_string(name) not in text:
+                yield f"spec/: {program['name']}: {name} is declared and not used"

@@ -57,7 +57,6 @@ struct args_program {
 extern const struct args_program spec_casemate;
 extern const struct args_program spec_casemated;
 extern const struct args_program spec_agent;
-extern const struct args_program spec_policy; /* a configuration file without a command line */
 
 struct args;
 enum args_want { ARGS_RUN, ARGS_HELP, ARGS_VERSION };
@@ -65,8 +64,6 @@ enum args_want { ARGS_RUN, ARGS_HELP, ARGS_VERSION };
 /* argv[0] is skipped.  ERR_USAGE: the message names the mistake and what was probably meant. */
 [[nodiscard]] int args_parse(const struct args_program *program, int argc, char *const *argv,
                              struct args **out, struct err *err);
-/* Nothing given: for programs that are a configuration file only. */
-struct args *args_new(const struct args_program *program);
 void args_free(struct args *args);
 static inline void args_auto(struct args **p) {
     args_free(*p);

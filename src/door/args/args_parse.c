@@ -18,12 +18,6 @@ struct walk {
     bool only_operands; /* behind -- */
 };
 
-struct args *args_new(const struct args_program *program) {
-    struct args *args = mem_new(sizeof *args);
-    args->program = program;
-    return args;
-}
-
 void args_free(struct args *args) {
     if (args == NULL)
         return;
@@ -270,7 +264,8 @@ static int finish(struct args *args, struct err *err) {
 
 int args_parse(const struct args_program *program, int argc, char *const *argv, struct args **out,
                struct err *err) {
-    AUTO(args) *args = args_new(program);
+    AUTO(args) *args = mem_new(sizeof *args);
+    args->program = program;
     struct walk walk = {.args = args, .argc = argc, .argv = argv, .i = 1};
     for (; walk.i < argc; walk.i++)
         if (take_word(&walk, argv[walk.i], err) != 0)

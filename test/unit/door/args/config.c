@@ -111,16 +111,6 @@ static void a_file_is_loaded(void **state) {
     assert_int_equal(unlink(path), 0);
 }
 
-static void a_file_of_its_own_needs_no_command_line(void **state) {
-    (void)state;
-    struct err err = {0};
-    AUTO(args) *args = args_new(&spec_policy);
-    assert_int_equal(args_config(args, "p", span_text("read = /home\nread = /srv\n"), &err), 0);
-    assert_int_equal(args_n(args, "read"), 2);
-    assert_int_equal(args_n(args, "restore"), 0);
-    assert_false(args_flag(args, "devices"));
-}
-
 static void note(void *ctx, const char *name, const char *value, const char *origin) {
     buf_printf(ctx, "%s=%s (%s)\n", name, value != NULL ? value : "", origin);
 }
@@ -149,7 +139,6 @@ int main(void) {
         cmocka_unit_test(a_line_ends_at_its_limit),
         cmocka_unit_test(a_missing_file_matters_only_when_it_was_named),
         cmocka_unit_test(a_file_is_loaded),
-        cmocka_unit_test(a_file_of_its_own_needs_no_command_line),
         cmocka_unit_test(values_tell_where_they_come_from),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,8 +178,9 @@ static struct answer ask(const struct fixture *f, const char *method, const char
 }
 
 /* Status and symbol of a refusal. */
-static void expect_refusal(const struct fixture *f, const char *method, const char *target,
-                           const char *body, int status, const char *symbol) {
+[[maybe_unused]] static void expect_refusal(const struct fixture *f, const char *method,
+                                            const char *target, const char *body, int status,
+                                            const char *symbol) {
     struct answer answer = ask(f, method, target, body);
     assert_int_equal(answer.status, status);
     assert_string_equal(json_string_value(json_object_get(answer.json, "symbol")), symbol);
