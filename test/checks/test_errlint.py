@@ -13,6 +13,7 @@ class Errlint(planted.PlantedTree):
     def test_sound_code_passes(self):
         self.append("src/data/blob/blob.h", "struct err;\n[[nodiscard]] int blob_x(int n, struct err *err);\n"
                     "typedef int blob_fn(int n, struct err *err);\nvoid blob_log(const struct err *err);\n"
+                    "int blob_fail(struct err *err);\n[[nodiscard]] enum blob_answer blob_ask(struct err *err);\n"
                     "struct blob_ops {\n    int (*get)(int n, struct err *err);\n};\n")
         self.function('    if (n > 1)\n        return ERR(err, ERR_IO, "cannot read %s", name);\n'
                       "    if (blob_y(n, err) != 0)\n        return -1;\n    (void)blob_y(n, NULL);")
@@ -26,6 +27,10 @@ class Errlint(planted.PlantedTree):
     def test_a_failing_function_that_returns_something_else_is_found(self):
         self.append("src/data/blob/blob.h", "[[nodiscard]] bool blob_x(int n, struct err *err);\n")
         self.assert_found(self.check(), "returns bool, not int")
+
+    def test_an_enum_without_nodiscard_is_found(self):
+        self.append("src/data/blob/blob.h", "enum blob_answer blob_ask(int n, struct err *err);\n")
+        self.assert_found(self.check(), "blob_ask() can fail and is not [[nodiscard]]")
 
     def test_a_return_without_err_is_found(self):
         self.function("    if (n > 1)\n        return -1;")

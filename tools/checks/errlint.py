@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """R10, approximately: how functions that can fail are declared, how they fail, what their texts look like.
 
-- a prototype in a header whose last parameter is `struct err *` is `[[nodiscard]] int`
+- a prototype in a header whose last parameter is `struct err *` is `[[nodiscard]] int`, or a [[nodiscard]] enum when
+  there are more answers than done and failed; what only fills err, as ERR does, is called ..._fail
 - `return -1` in a function with an `err` follows something that was handed err
 - an error text begins in lower case and has no full stop
 - nobody casts such a call to void while handing it a real err
@@ -15,6 +16,7 @@ PROTOTYPE = re.compile(r"(?:^|[;{}]|\*/)\s*((?:\[\[\w+\]\]\s*)*)([A-Za-z_][\w\s*
                        r"\([^;{}]*?(?<!const )struct err \*\w*\)[^;{}]*;", re.DOTALL)
 TEXT = re.compile(r'\b(ERR|ERR_SYS)\(\s*\w+,\s*[^"]*?"((?:\\.|[^"\\])*)"(\s*\)|\s*")?', re.DOTALL)
 SWALLOWED = re.compile(r"\(void\)\s*(\w+)\((?:[^;]*[,(]\s*)(&?\w*err)\)\s*;")
+FILLS_ERR = re.compile(r"_(fail|failure|die)$")
 EXEMPT = {"src/base/err.h", "src/base/err.c"}
 
 
@@ -29,9 +31,11 @@ def prototype_breaches(name, code):
         kind = kind.strip()
         if kind.startswith(("typedef", "return")) or kind.endswith("typedef"):
             continue
-        if kind == "int" and "nodiscard" not in attributes:
+        if FILLS_ERR.search(function):
+            continue
+        if re.fullmatch(r"int|enum \w+", kind) and "nodiscard" not in attributes:
             yield f"{name}:{line_of(flat, match.start(3))}: {function}() can fail and is not [[nodiscard]]"
-        elif kind not in ("int", "static inline int"):
+        elif not re.fullmatch(r"(static inline )?int|enum \w+", kind):
             yield f"{name}:{line_of(flat, match.start(3))}: {function}() takes err and returns {kind}, not int"
 
 
@@ -72,6 +76,8 @@ def text_breaches(name, text):
 
 def swallow_breaches(name, code):
     for match in SWALLOWED.finditer(code):
+        if FILLS_ERR.search(match.group(1)):
+            continue
         yield f"{name}:{line_of(code, match.start())}: {match.group(1)}() fails into {match.group(2)} and nobody looks"
 
 

@@ -31,9 +31,14 @@ THREADED = ("os/", "data/", "flow/", "control/", "door/")  # rooms whose tests r
 ANALYZED = ("base/", "os/", "format/", "data/")  # rooms that gcc -fanalyzer reads
 ANALYZER = ["-O1", "-fanalyzer", "-Werror", "-S", "-o", "/dev/null"]
 OUTPUT_LINES_MAX = 60
+NINJA_PROGRESS = re.compile(r"\[\d+/\d+\] |ninja: Entering directory")
 SKIPPED = 77  # exit status of a scenario that this machine cannot run
 TEST_TIMEOUT_S = 900
 
+ORDER = ["format", "layers", "tidy", "errlint", "rooms", "generated", "scripts",
+         "build-gcc", "headers", "symbols", "unit-gcc", "fuzz-gcc",
+         "build-clang", "unit-clang", "clang-tidy", "analyzer",
+         "build-asan", "unit-asan", "fuzz-asan", "build-tsan", "unit-tsan", "scenario"]
 STEPS = {}  # name: (function, names of the steps it needs, part of --fast)
 
 
@@ -98,6 +103,12 @@ def check_format():
     t = tree.Tree(ROOT)
     files = [str(path) for path in t.files(".c", ".h", below=("src", "test", "bench"))]
     return one(["clang-format", "--dry-run", "-Werror", *files])
+
+
+@step("generated", fast=True)
+def check_generated():
+    """Manuals, reference pages and completion are what spec/ says."""
+    return one([sys.executable, "tools/gen.py", "--check"])
 
 
 @step("scripts", fast=True)
@@ -222,7 +233,7 @@ def closure(names):
 
 
 def shown(output):
-    lines = output.rstrip().splitlines()
+    lines = [line for line in output.rstrip().splitlines() if not NINJA_PROGRESS.match(line)]
     cut = [f"... {len(lines) - OUTPUT_LINES_MAX} lines before"] if len(lines) > OUTPUT_LINES_MAX else []
     return "\n".join("      " + line for line in cut + lines[-OUTPUT_LINES_MAX:])
 
@@ -253,24 +264,21 @@ def run_steps(names):
 def main():
     add_builds()
     add_static()
-    order = ["format", "layers", "tidy", "errlint", "rooms", "scripts", "build-gcc", "headers", "symbols", "unit-gcc",
-             "fuzz-gcc", "build-clang", "unit-clang", "clang-tidy", "analyzer", "build-asan", "unit-asan", "fuzz-asan",
-             "build-tsan", "unit-tsan", "scenario"]
-    assert sorted(order) == sorted(STEPS)
+    assert sorted(ORDER) == sorted(STEPS)
     parser = argparse.ArgumentParser(prog="./check")
     parser.add_argument("--fast", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--started", type=int, default=int(time.time()), help=argparse.SUPPRESS)
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
-    chosen = [name for name in order if (STEPS[name][2] or not options.fast)
+    chosen = [name for name in ORDER if (STEPS[name][2] or not options.fast)
               and (not options.names or name.startswith(tuple(options.names)))]
     if options.list:
-        print("\n".join(order))
+        print("\n".join(ORDER))
         return 0
     if not chosen:
         parser.error("no such step")
-    passed, failed = run_steps(sorted(closure(chosen), key=order.index))
+    passed, failed = run_steps(sorted(closure(chosen), key=ORDER.index))
     print(f"after {int(time.time()) - options.started} s")
     print(f"{passed} passed, {failed} failed")
     return 0 if failed == 0 else 1
