@@ -168,9 +168,9 @@ typedef VEC(struct x509_crl_info) x509_crl_infos;
 /* Every list of `pem`, in its order; appended. */
 [[nodiscard]] int x509_crl_describe(struct span pem, x509_crl_infos *out, struct err *err);
 /* Take the offered lists into those held, one for each authority, into `out` (appended).  Each must
- * be signed by one of the authorities: ERR_CERTIFICATE.  One older than the list held is
- * ERR_EXISTS, or left out. */
-enum x509_crl_older { X509_CRL_REFUSE_OLDER, X509_CRL_SKIP_OLDER };
+ * be signed by one of the authorities, else ERR_CERTIFICATE; one older than the list held is
+ * ERR_EXISTS; unless such ones are to be left out. */
+enum x509_crl_skip { X509_CRL_SKIP_NONE, X509_CRL_SKIP_OLDER, X509_CRL_SKIP_OLDER_AND_FOREIGN };
 [[nodiscard]] int x509_crl_merge(struct span held_pem, struct span offered_pem,
-                                 struct span authorities_pem, enum x509_crl_older older,
+                                 struct span authorities_pem, enum x509_crl_skip skip,
                                  struct buf *out, struct err *err);

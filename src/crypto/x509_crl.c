@@ -136,11 +136,13 @@ static int compare_age(const X509_CRL *a, const X509_CRL *b) {
 }
 
 static int take_list(struct lists *held, X509_CRL *offered, const struct x509_bundle *authorities,
-                     enum x509_crl_older older, struct err *err) {
+                     enum x509_crl_skip skip, struct err *err) {
     char issuer[X509_SUBJECT_MAX];
     if (x509_name_text(X509_CRL_get_issuer(offered), issuer, err) != 0)
         return -1;
     const X509 *signer = signer_of(offered, authorities);
+    if (signer == NULL && skip == X509_CRL_SKIP_OLDER_AND_FOREIGN)
+        return 0;
     if (signer == NULL)
         return ERR(err, ERR_CERTIFICATE, "revocation list of %.200s is of no trusted authority",
                    issuer);
@@ -148,7 +150,7 @@ static int take_list(struct lists *held, X509_CRL *offered, const struct x509_bu
         if (signer_of(held->crl[i], authorities) != signer)
             continue;
         int order = compare_age(offered, held->crl[i]);
-        if (order < 0 && older == X509_CRL_REFUSE_OLDER)
+        if (order < 0 && skip == X509_CRL_SKIP_NONE)
             return ERR(err, ERR_EXISTS, "a newer revocation list of %.200s is here already",
                        issuer);
         if (order > 0) {
@@ -162,7 +164,7 @@ static int take_list(struct lists *held, X509_CRL *offered, const struct x509_bu
 }
 
 int x509_crl_merge(struct span held_pem, struct span offered_pem, struct span authorities_pem,
-                   enum x509_crl_older older, struct buf *out, struct err *err) {
+                   enum x509_crl_skip skip, struct buf *out, struct err *err) {
     SCOPED(lists) held = {.n = 0};
     SCOPED(lists) offered = {.n = 0};
     AUTO(x509_bundle) *authorities = x509_bundle_new();
@@ -172,7 +174,7 @@ int x509_crl_merge(struct span held_pem, struct span offered_pem, struct span au
         x509_crl_each(offered_pem, collect, &offered, err) != 0)
         return -1;
     for (size_t i = 0; i < offered.n; i++)
-        if (take_list(&held, offered.crl[i], authorities, older, err) != 0)
+        if (take_list(&held, offered.crl[i], authorities, skip, err) != 0)
             return -1;
     for (size_t i = 0; i < held.n; i++)
         if (append_pem(out, held.crl[i], err) != 0)

@@ -29,5 +29,7 @@ static inline void policy_auto(struct policy **p) {
  * denied.  Symbolic links are the business of whoever opens it, beneath the same root. */
 bool policy_allows_read(const struct policy *policy, const char *path);
 bool policy_allows_restore(const struct policy *policy, const char *path);
+/* For what was read at this very path, and goes back there. */
+bool policy_allows_original(const struct policy *policy, const char *path);
 bool policy_allows_devices(const struct policy *policy);
 bool policy_allows_set_id(const struct policy *policy);

@@ -89,7 +89,8 @@ static inline void trust_server_auto(struct trust_server **p) {
 }
 /* Read the folder again: renewed certificates and newer lists count for the next connection. */
 [[nodiscard]] int trust_server_reload(struct trust_server *server, struct err *err);
-void trust_server_allow_weak_key(struct trust_server *server, bool allow);
+[[nodiscard]] int trust_server_allow_weak_key(struct trust_server *server, bool allow,
+                                              struct err *err);
 /* The metadata file again, one generation on; appended. */
 [[nodiscard]] int trust_server_regenerate(struct trust_server *server, struct buf *metadata,
                                           struct err *err);
