@@ -102,20 +102,13 @@ void chunker_free(struct chunker *chunker) {
     mem_free(chunker);
 }
 
-static uint64_t le64_get(const uint8_t *p) {
-    uint64_t v = 0;
-    for (unsigned i = 0; i < 8; i++)
-        v |= (uint64_t)p[i] << (8 * i);
-    return v;
-}
-
 bool chunker_boundary(const struct chunker *chunker, const uint8_t *bytes, size_t length,
                       unsigned shift) {
     const uint64_t odd = 0x9e3779b97f4a7c15;
     const uint8_t *window = bytes + length - WINDOW_BYTES;
     uint64_t h = chunker->key;
     for (unsigned i = 0; i < WINDOW_BYTES; i += 8)
-        h = ((h << 29 | h >> 35) ^ le64_get(window + i)) * odd;
+        h = ((h << 29 | h >> 35) ^ be64_get(window + i)) * odd;
     h = (h ^ h >> 32) * odd;
     h ^= h >> 29;
     return shift > 63 || h >> shift == 0;

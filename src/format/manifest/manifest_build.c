@@ -74,12 +74,10 @@ static int emit_leaf(struct manifest_builder *builder, struct err *err) {
 
 static int check_xattrs(struct manifest_builder *builder, const struct entry *entry,
                         struct err *err) {
-    char path[PATH_TEXT_MAX];
     if (entry->xattrs.n == 0 || span_equal(entry->xattrs, buf_span(&builder->xattrs)))
         return 0;
     if (!xattrs_valid(entry->xattrs))
-        return ERR(err, ERR_FORMAT, "entry %s has attributes that are not a sorted list",
-                   path_text(path, entry->path));
+        return path_refuse(err, ERR_FORMAT, entry->path, "attributes that are not a sorted list");
     buf_clear(&builder->xattrs);
     buf_put_span(&builder->xattrs, entry->xattrs);
     return 0;
@@ -90,17 +88,15 @@ static int check_entry(struct manifest_builder *builder, const struct entry *ent
                        struct err *err) {
     struct span before = buf_span(&builder->leaf.path), path = entry->path;
     struct path_walk walk = builder->leaf.walk;
-    char text[PATH_TEXT_MAX];
     if (path.n > MANIFEST_PATH_MAX)
-        return ERR(err, ERR_LIMIT, "entry %s has a path of %zu bytes", path_text(text, path),
-                   path.n);
+        return path_refuse(err, ERR_LIMIT, path, "a path that is too long");
     *shared = path_shared(before, path);
     bool first = !walk.any && !builder->emitted[0];
     INVARIANT(first || (*shared < path.n && (*shared == before.n ||
                                              path_byte_less(before.p[*shared], path.p[*shared]))));
     const char *problem = path_step(&walk, path.p, path.n, *shared, entry->kind);
     if (problem != NULL)
-        return ERR(err, ERR_FORMAT, "entry %s has %s in its path", path_text(text, path), problem);
+        return path_refuse(err, ERR_FORMAT, path, problem);
     if (check_xattrs(builder, entry, err) != 0 || entry_content_check(entry, err) != 0)
         return -1;
     builder->leaf.walk = walk;

@@ -122,7 +122,7 @@ static uint64_t entry_bytes(const struct entry *entry) {
     uint64_t bytes = entry->path.n + entry->link.n + entry->xattrs.n + 36 * (uint64_t)entry->ref_n +
                      sizeof(struct digest) * pages + 128;
     uint64_t end = 0;
-    unsigned shift = extents_shift(entry);
+    unsigned shift = entry->extent_n > 0 ? extents_shift(entry) : 0;
     for (uint32_t i = 0; i < entry->extent_n; i++) {
         struct extent extent = entry->extents[i];
         bytes +=
@@ -133,29 +133,24 @@ static uint64_t entry_bytes(const struct entry *entry) {
 }
 
 int entry_content_check(const struct entry *entry, struct err *err) {
-    char path[PATH_TEXT_MAX];
     const char *problem = entry_class_problem(entry->kind, entry->flags, entry->mode);
     if (problem == NULL)
         problem = entry_problem(entry);
     if (problem != NULL)
-        return ERR(err, ERR_FORMAT, "entry %s has %s", path_text(path, entry->path), problem);
-    if (entry->ref_n > MANIFEST_CHUNKS_MAX || entry->extent_n > MANIFEST_EXTENTS_MAX ||
-        entry->index_level > MANIFEST_INDEX_LEVEL_MAX ||
-        entry_bytes(entry) > MANIFEST_ENTRY_BYTES_MAX)
-        return ERR(err, ERR_LIMIT, "entry %s is too large for the manifest: %llu bytes, %u extents",
-                   path_text(path, entry->path), (unsigned long long)entry_bytes(entry),
-                   entry->extent_n);
+        return path_refuse(err, ERR_FORMAT, entry->path, problem);
+    if (entry->ref_n > MANIFEST_CHUNKS_MAX || entry->index_level > MANIFEST_INDEX_LEVEL_MAX)
+        return path_refuse(err, ERR_LIMIT, entry->path, "too many chunks for the manifest");
+    if (entry->extent_n > MANIFEST_EXTENTS_MAX || entry_bytes(entry) > MANIFEST_ENTRY_BYTES_MAX)
+        return path_refuse(err, ERR_LIMIT, entry->path,
+                           "more attributes or extents than the manifest can hold");
     return 0;
 }
 
 int manifest_entry_check(const struct entry *entry, struct err *err) {
-    char path[PATH_TEXT_MAX];
     if (!path_valid(entry->path))
-        return ERR(err, ERR_FORMAT, "entry %s has a path that cannot be",
-                   path_text(path, entry->path));
+        return path_refuse(err, ERR_FORMAT, entry->path, "a path that cannot be");
     if (!xattrs_valid(entry->xattrs))
-        return ERR(err, ERR_FORMAT, "entry %s has attributes that are not a sorted list",
-                   path_text(path, entry->path));
+        return path_refuse(err, ERR_FORMAT, entry->path, "attributes that are not a sorted list");
     return entry_content_check(entry, err);
 }
 

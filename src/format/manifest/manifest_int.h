@@ -36,9 +36,9 @@ static inline bool path_byte_less(uint8_t before, uint8_t after) {
     return (before == '/' ? 0 : before) < (after == '/' ? 0 : after);
 }
 uint64_t path_hash(struct span path);
-/* A path as it may stand in a message. */
-#define PATH_TEXT_MAX 160
-const char *path_text(char to[static PATH_TEXT_MAX], struct span path);
+/* "entry PATH has PROBLEM"; here, so that the way without errors keeps its stack small.  Returns -1. */
+#define PATH_TEXT_BYTES 160u
+int path_refuse(struct err *err, enum err_code code, struct span path, const char *problem);
 
 /* ---- manifest_entry.c ---- */
 /* Everything of manifest_entry_check() but the path and the attribute list. */

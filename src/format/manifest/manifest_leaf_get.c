@@ -107,19 +107,15 @@ static int read_path(struct leaf_in *leaf, struct entry *entry, struct err *err)
         return ERR(err, ERR_FORMAT, "manifest page: the path of entry %zu is malformed",
                    leaf->entry_i);
     size_t n = (size_t)(shared + own);
-    char text[PATH_TEXT_MAX];
     if (leaf->walk.any &&
         (own == 0 || (shared < before_n && !path_byte_less(leaf->path[shared], *c->p))))
-        return ERR(err, ERR_FORMAT, "manifest page: the entry behind %s is not in order",
-                   path_text(text, span_of(leaf->path, before_n)));
+        return path_refuse(err, ERR_FORMAT, span_of(leaf->path, before_n),
+                           "a successor that is not in order");
     memcpy(leaf->path + shared, c->p, (size_t)own);
     c->p += own;
     entry->path = span_of(leaf->path, n);
     const char *problem = path_step(&leaf->walk, leaf->path, n, (size_t)shared, entry->kind);
-    if (problem != NULL)
-        return ERR(err, ERR_FORMAT, "manifest page: path %s has %s", path_text(text, entry->path),
-                   problem);
-    return 0;
+    return problem == NULL ? 0 : path_refuse(err, ERR_FORMAT, entry->path, problem);
 }
 
 static void read_times(struct leaf_in *leaf, struct entry *entry, enum mtime_form form) {
@@ -137,6 +133,30 @@ static void read_times(struct leaf_in *leaf, struct entry *entry, enum mtime_for
     }
 }
 
+/* What the class says, and nothing of the entry before.  Field by field: a compound literal would be
+ * cleared by a slow string instruction. */
+static void begin_entry(struct entry *entry, const struct leaf_class *class, struct span xattrs) {
+    entry->kind = class->kind;
+    entry->flags = class->flags;
+    entry->mode = class->mode;
+    entry->uid = class->uid;
+    entry->gid = class->gid;
+    entry->nlink = class->nlink;
+    entry->dev = class->dev;
+    entry->xattrs = xattrs;
+    entry->rdev_major = entry->rdev_minor = 0;
+    entry->link = (struct span){0};
+    entry->problem = 0;
+    entry->refs = NULL;
+    entry->ref_n = 0;
+    entry->index_pages = NULL;
+    entry->index_page_n = 0;
+    entry->index_level = 0;
+    entry->chunk_n = 0;
+    entry->extents = NULL;
+    entry->extent_n = 0;
+}
+
 /* Class, times and numbers; the path and the content follow. */
 static int read_numbers(struct leaf_in *leaf, struct entry *entry, struct err *err) {
     struct cursor *classes = &leaf->column[LEAF_CLASSES], *sizes = &leaf->column[LEAF_SIZES],
@@ -146,17 +166,9 @@ static int read_numbers(struct leaf_in *leaf, struct entry *entry, struct err *e
         return ERR(err, ERR_FORMAT, "manifest page: entry %zu is of no class", leaf->entry_i);
     leaf->class_seen += i == leaf->class_seen;
     const struct leaf_class *class = &leaf->classes.p[i];
-    *entry = (struct entry){
-        .kind = class->kind,
-        .flags = class->flags,
-        .mode = class->mode,
-        .uid = class->uid,
-        .gid = class->gid,
-        .nlink = class->nlink,
-        .dev = class->dev,
-        .xattrs = class->xattr > 0 ? leaf->xattrs.p[class->xattr - 1] : span_of(NULL, 0),
-        .size = varint_get(sizes),
-    };
+    begin_entry(entry, class,
+                class->xattr > 0 ? leaf->xattrs.p[class->xattr - 1] : (struct span){0});
+    entry->size = varint_get(sizes);
     leaf->ino += unzigzag(varint_get(inodes));
     entry->ino = leaf->ino;
     read_times(leaf, entry, (enum mtime_form)(v & 3));

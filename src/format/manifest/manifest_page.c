@@ -55,11 +55,9 @@ int manifest_page_expect(struct manifest_page *page, const struct manifest_ref *
         page->leaf.expected = ref->totals;
         page->leaf.expects = true;
     }
-    char path[PATH_TEXT_MAX];
     if (ref->first_path.p != NULL && !span_equal(first, ref->first_path))
-        return ERR(err, ERR_FORMAT,
-                   "manifest page: it begins with %s, which its parent does not tell",
-                   path_text(path, first));
+        return path_refuse(err, ERR_FORMAT, first,
+                           "a page that begins where its parent does not tell");
     return 0;
 }
 

@@ -1,19 +1,12 @@
 #include "base/text.h"
 #include "format/manifest/manifest_int.h"
 
-static uint64_t le64_get(const uint8_t *p) {
-    uint64_t v = 0;
-    for (unsigned i = 0; i < 8; i++)
-        v |= (uint64_t)p[i] << (8 * i);
-    return v;
-}
-
 size_t path_shared(struct span a, struct span b) {
     size_t n = MIN(a.n, b.n), i = 0;
     for (; i + 8 <= n; i += 8) {
-        uint64_t differ = le64_get(a.p + i) ^ le64_get(b.p + i);
+        uint64_t differ = be64_get(a.p + i) ^ be64_get(b.p + i);
         if (differ != 0)
-            return i + (unsigned)__builtin_ctzll(differ) / 8;
+            return i + (unsigned)__builtin_clzll(differ) / 8;
     }
     while (i < n && a.p[i] == b.p[i])
         i++;
@@ -80,20 +73,18 @@ uint64_t path_hash(struct span path) {
     uint64_t h = path.n * odd;
     size_t i = 0;
     for (; i + 8 <= path.n; i += 8)
-        h = ((h << 29 | h >> 35) ^ le64_get(path.p + i)) * odd;
+        h = ((h << 29 | h >> 35) ^ be64_get(path.p + i)) * odd;
     uint64_t tail = 0;
-    for (unsigned shift = 0; i < path.n; i++, shift += 8)
-        tail |= (uint64_t)path.p[i] << shift;
+    for (; i < path.n; i++)
+        tail = tail << 8 | path.p[i];
     h = ((h << 29 | h >> 35) ^ tail) * odd;
     h = (h ^ h >> 32) * odd;
     return h ^ h >> 29;
 }
 
-const char *path_text(char to[static PATH_TEXT_MAX], struct span path) {
+int path_refuse(struct err *err, enum err_code code, struct span path, const char *problem) {
     SCOPED(buf) text = {0};
-    text_escape(&text, span_of(path.p, MIN(path.n, (size_t)PATH_TEXT_MAX)));
-    bool whole = text_copy(to, PATH_TEXT_MAX, buf_text(&text));
-    if (!whole || path.n > PATH_TEXT_MAX)
-        memcpy(to + PATH_TEXT_MAX - 4, "...", 4);
-    return to;
+    text_escape(&text, span_of(path.p, MIN(path.n, (size_t)PATH_TEXT_BYTES)));
+    return ERR(err, code, "entry %s%s has %s", buf_text(&text),
+               path.n > PATH_TEXT_BYTES ? "..." : "", problem);
 }

@@ -108,10 +108,8 @@ static int load_page(struct manifest_reader *reader, const struct manifest_ref *
 /* Within a page its decoder checks the order; this is what comes between pages. */
 static int check_order(const struct manifest_reader *reader, const struct manifest_ref *ref,
                        struct err *err) {
-    char text[PATH_TEXT_MAX];
     if (reader->any && manifest_path_compare(buf_span(&reader->last), ref->first_path) >= 0)
-        return ERR(err, ERR_FORMAT, "manifest: the page that begins with %s is not in order",
-                   path_text(text, ref->first_path));
+        return path_refuse(err, ERR_FORMAT, ref->first_path, "a page that is not in order");
     return 0;
 }
 
@@ -136,16 +134,12 @@ int reader_enter(struct manifest_reader *reader, struct err *err) {
 /* The first entry of a leaf that follows another: its parent folder was in that one. */
 static int check_parent(struct manifest_reader *reader, const struct entry *entry,
                         struct err *err) {
-    char text[PATH_TEXT_MAX];
     struct path_walk walk = reader->last_walk;
     if (reader->leaf->leaf.entry_i != 1 || !walk.any)
         return 0;
     size_t shared = path_shared(buf_span(&reader->last), entry->path);
     const char *problem = path_step(&walk, entry->path.p, entry->path.n, shared, entry->kind);
-    if (problem != NULL)
-        return ERR(err, ERR_FORMAT, "manifest: path %s has %s", path_text(text, entry->path),
-                   problem);
-    return 0;
+    return problem == NULL ? 0 : path_refuse(err, ERR_FORMAT, entry->path, problem);
 }
 
 int reader_current(struct manifest_reader *reader, const struct entry **entry, struct err *err) {
