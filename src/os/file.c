@@ -37,6 +37,11 @@ enum err_code os_error_code(int sys) {
     }
 }
 
+const char *os_error_text(int sys) {
+    const char *text = strerrordesc_np(sys);
+    return text != NULL ? text : "unknown error";
+}
+
 static int fail(struct err *err, const char *what, const char *name) {
     int sys = errno;
     return ERR_SYS(err, os_error_code(sys), sys, "cannot %s %s", what, name);

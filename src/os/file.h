@@ -18,6 +18,8 @@
 
 /* The error code that tells `sys` (an errno) best. */
 enum err_code os_error_code(int sys);
+/* An errno in words. */
+const char *os_error_text(int sys);
 
 void os_close(int *fd); /* OS_FD_NONE is fine; leaves OS_FD_NONE */
 void os_fd_done(int *fd);

@@ -109,6 +109,9 @@ static inline void rest_auto(struct rest **p) {
     rest_close(*p);
 }
 
+/* text_escape undone, appended; false when it is not well formed. */
+bool rest_unescape(const char *text, struct buf *out);
+
 /* {code, symbol, message, action, exit}: the object of every failure, also for a job's `error`. */
 json_t *rest_error_json(const struct err *err);
 /* A byte string as a JSON string (text_escape). */

@@ -79,8 +79,6 @@ int rest_field_index(const struct rest_field *fields, const char *name);
 /* An object against its table: unknown, missing, ill-typed fields.  ERR_USAGE. */
 [[nodiscard]] int rest_check_object(const struct rest_field *fields, const json_t *object,
                                     struct err *err);
-/* Undo text_escape; false when an escape is malformed. */
-bool rest_unescape(const char *text, struct buf *out);
 
 /* ---- rest_token.c ---- */
 struct rest_tokens;

@@ -11,13 +11,17 @@
 #include "format/manifest/manifest.h"
 
 /* ---- look inside ---- */
-/* Entries below `path` (relative, "" = root); recursive or one level; after: path to go on behind, empty = start.
- * fn returns 1 to stop early.  ERR_NOT_FOUND. */
+/* Entries below `path` (relative, "" = root); recursive or one level; after: path to go on behind,
+ * empty = start. fn returns 1 to stop early.  ERR_NOT_FOUND. */
 typedef int serve_entry_fn(void *ctx, const struct entry *entry, struct err *err);
 [[nodiscard]] int serve_list(struct store *store, const struct digest *manifest, struct span path,
                              bool recursive, struct span after, serve_entry_fn *fn, void *ctx,
                              struct err *err);
-/* Every entry whose name (or whole path, when the pattern has a slash) matches the shell pattern. */
+/* The entry at `path`.  ERR_NOT_FOUND. */
+[[nodiscard]] int serve_entry(struct store *store, const struct digest *manifest, struct span path,
+                              serve_entry_fn *fn, void *ctx, struct err *err);
+/* Every entry whose name (or whole path, when the pattern has a slash) matches the shell pattern.
+ */
 [[nodiscard]] int serve_find(struct store *store, const struct digest *manifest,
                              const char *pattern, struct span after, serve_entry_fn *fn, void *ctx,
                              struct err *err);
@@ -47,7 +51,8 @@ struct serve_order {
     struct span selection;      /* encoded, see data/select */
     uint8_t existing, security; /* enum apply_existing, apply_security */
 };
-/* Send the selected part of a point over an attached channel; returns when the agent has said what became of it. */
+/* Send the selected part of a point over an attached channel; returns when the agent has said what
+ * became of it. */
 [[nodiscard]] int serve_restore(struct channel *channel, struct store *store,
                                 const struct serve_order *order, const struct serve_watch *watch,
                                 struct msg_restored *restored, struct err *err);

@@ -1,4 +1,5 @@
-/* Looking inside a point without restoring: the manifest tree is sorted, so a path is found in a few page reads. */
+/* Looking inside a point without restoring: the manifest tree is sorted, so a path is found in a
+ * few page reads. */
 #include <fnmatch.h>
 
 #include "base/text.h"
@@ -40,7 +41,8 @@ static bool direct(struct span path, struct span root) {
     return path.n > from && memchr(path.p + from, '/', path.n - from) == NULL;
 }
 
-/* Behind everything below `path`: the first path that is not within it begins with path + "/\xff...". */
+/* Behind everything below `path`: the first path that is not within it begins with path +
+ * "/\xff...". */
 static void behind_subtree(struct buf *key, struct span path) {
     buf_clear(key);
     buf_put_span(key, path);
@@ -92,17 +94,33 @@ static int seek_after(struct look *look, struct span after, struct err *err) {
     return 0;
 }
 
+/* Stand behind the entry at `path`, which is given out. */
+static int look_at(struct look *look, struct span path, const struct entry **entry,
+                   struct err *err) {
+    if (manifest_seek(look->entries, path, err) != 0 ||
+        manifest_next(look->entries, entry, err) != 0)
+        return -1;
+    if (*entry == NULL || !span_equal((*entry)->path, path))
+        return ERR(err, ERR_NOT_FOUND, "the point has no %.*s", (int)MIN(path.n, (size_t)200),
+                   (const char *)path.p);
+    return 0;
+}
+
+int serve_entry(struct store *store, const struct digest *manifest, struct span path,
+                serve_entry_fn *fn, void *ctx, struct err *err) {
+    SCOPED(look) look;
+    const struct entry *entry;
+    if (look_open(&look, store, manifest, err) != 0 || look_at(&look, path, &entry, err) != 0)
+        return -1;
+    return fn(ctx, entry, err) < 0 ? -1 : 0;
+}
+
 int serve_list(struct store *store, const struct digest *manifest, struct span path, bool recursive,
                struct span after, serve_entry_fn *fn, void *ctx, struct err *err) {
     SCOPED(look) look;
-    if (look_open(&look, store, manifest, err) != 0 || manifest_seek(look.entries, path, err) != 0)
-        return -1;
     const struct entry *entry;
-    if (manifest_next(look.entries, &entry, err) != 0)
+    if (look_open(&look, store, manifest, err) != 0 || look_at(&look, path, &entry, err) != 0)
         return -1;
-    if (entry == NULL || !span_equal(entry->path, path))
-        return ERR(err, ERR_NOT_FOUND, "the point has no %.*s", (int)MIN(path.n, (size_t)200),
-                   (const char *)path.p);
     if (entry->kind != ENTRY_DIR)
         return fn(ctx, entry, err) < 0 ? -1 : 0;
     if (after.n > 0 && seek_after(&look, after, err) != 0)

@@ -1,5 +1,5 @@
-/* Sending a point: pages in walk order until a window is full, then the segments that hold its chunks, each once and
- * still compressed, in the order they lie in the packs. */
+/* Sending a point: pages in walk order until a window is full, then the segments that hold its
+ * chunks, each once and still compressed, in the order they lie in the packs. */
 #include "data/select/select.h"
 #include "data/tree/tree.h"
 #include "flow/serve/serve.h"
@@ -57,8 +57,8 @@ static int by_place(const void *a, const void *b) {
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-/* All wanted chunks of one segment, from places[*i] on.  A segment that cannot be read is left out: the agent sees
- * which files it cannot complete, and says so. */
+/* All wanted chunks of one segment, from places[*i] on.  A segment that cannot be read is left out:
+ * the agent sees which files it cannot complete, and says so. */
 static int send_segment(struct sender *sender, size_t *i, struct err *err) {
     const struct store_place *first = &sender->places.p[*i], *last = NULL;
     buf_clear(&sender->picks);
