@@ -24,7 +24,8 @@ int session_check(struct session *session, struct err *err) {
     return failed ? -1 : 0;
 }
 
-/* The newest commit links the chain; the newest one whose chunks are still held is what the agent compares with. */
+/* The newest commit links the chain; the newest one whose chunks are still held is what the agent
+ * compares with. */
 static int find_base(struct session *session, struct err *err) {
     const uint8_t *source = session->order->source;
     if (ledger_newest(session->ledger, source, &session->newest_sequence, &session->newest_file,
@@ -84,8 +85,8 @@ static int send_begin(struct session *session, struct err *err) {
     return os_thread_start(&session->pages, "ingest-pages", ingest_pages_main, session, err);
 }
 
-/* Only what the source itself has stored is admitted to be here; the index is asked too, since a chunk may have been
- * damaged or collected since. */
+/* Only what the source itself has stored is admitted to be here; the index is asked too, since a
+ * chunk may have been damaged or collected since. */
 static int answer(struct session *session, struct span body, struct err *err) {
     struct msg_have have;
     uint8_t bits[FRAME_NAMES_MAX / 8] = {0};

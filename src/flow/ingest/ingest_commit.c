@@ -1,4 +1,5 @@
-/* The end of a backup, in the order that makes an acknowledged point a restorable one (ARCHITECTURE.md, I1..I7). */
+/* The end of a backup, in the order that makes an acknowledged point a restorable one
+ * (ARCHITECTURE.md, I1..I7). */
 #include "base/text.h"
 #include "flow/ingest/ingest_int.h"
 
@@ -48,7 +49,8 @@ static int missing_page(void *ctx, const struct digest *name, const struct err *
     return 0;
 }
 
-/* I5: every chunk the manifest names is live, in a sealed pack that exists.  A store with known damage checks all. */
+/* I5: every chunk the manifest names is live, in a sealed pack that exists.  A store with known
+ * damage checks all. */
 static int check_closure(struct session *session, const struct digest *manifest, struct err *err) {
     digests held = {0};
     struct closure closure = {.session = session};
@@ -76,7 +78,8 @@ static int check_closure(struct session *session, const struct digest *manifest,
     return rc;
 }
 
-/* The agent's signed words must be about this job, this source and this chain; labels must be what we ordered. */
+/* The agent's signed words must be about this job, this source and this chain; labels must be what
+ * we ordered. */
 static int check_agent_part(struct session *session, const struct msg_commit *message,
                             struct commit *commit, struct err *err) {
     const struct ingest_order *order = session->order;

@@ -7,7 +7,8 @@
 #include "flow/ingest/ingest.h"
 #include "os/os.h"
 
-/* Names this source may ask about: its newest point's chunks and those of its interrupted sessions. */
+/* Names this source may ask about: its newest point's chunks and those of its interrupted sessions.
+ */
 struct own;
 [[nodiscard]] int own_build(struct store *store, const uint8_t source[static 16],
                             const struct digest *newest_manifest, struct own **out,

@@ -1,11 +1,13 @@
-/* What a source may learn about: only names it gave us itself.  64 bits of each keyed name are kept; the key is the
- * store's, so nobody can aim at a collision, and a yes is given only when the index agrees on the whole name. */
+/* What a source may learn about: only names it gave us itself.  64 bits of each keyed name are
+ * kept; the key is the store's, so nobody can aim at a collision, and a yes is given only when the
+ * index agrees on the whole name. */
 #include "flow/ingest/ingest_int.h"
 
 struct own {
     struct store *store;
     uint64_t *slots; /* 0 = empty */
     size_t slot_n, n;
+    uint64_t sent_left; /* names from packs still to be taken */
 };
 
 static uint64_t *slot_of(uint64_t *slots, size_t slot_n, uint64_t value) {
@@ -43,6 +45,12 @@ static int add(void *ctx, const uint8_t keyed[static 32]) {
     return 0;
 }
 
+static int add_sent(void *ctx, const uint8_t keyed[static 32]) {
+    struct own *own = ctx;
+    (void)add(own, keyed);
+    return --own->sent_left == 0 ? 1 : 0;
+}
+
 static int add_chunk(void *ctx, const struct chunk_ref *ref, struct err *err) {
     struct own *own = ctx;
     struct digest keyed;
@@ -63,7 +71,8 @@ int own_build(struct store *store, const uint8_t source[static 16],
     own->slot_n = 4096;
     own->slots = mem_new_array(own->slot_n, sizeof *own->slots);
     *out = own;
-    if (store_orphans_of(store, source, add, own, err) != 0)
+    own->sent_left = newest_manifest != NULL ? INGEST_SENT_MAX : INGEST_OWN_MAX;
+    if (store_orphans_of(store, source, add_sent, own, err) != 0)
         return -1;
     if (newest_manifest == NULL)
         return 0;

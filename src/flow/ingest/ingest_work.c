@@ -1,4 +1,5 @@
-/* Workers verify and store segments: nothing an agent says about a chunk is believed, its name is computed here. */
+/* Workers verify and store segments: nothing an agent says about a chunk is believed, its name is
+ * computed here. */
 #include "flow/ingest/ingest_int.h"
 
 struct task {

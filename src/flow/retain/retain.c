@@ -51,7 +51,8 @@ static int mark_point(void *ctx, const char *name, const struct commit *commit,
     return 0;
 }
 
-/* The mark starts before the commits are listed: what is committed later was written later, and counts as live. */
+/* The mark starts before the commits are listed: what is committed later was written later, and
+ * counts as live. */
 static int mark_all(struct marking *marking, struct err *err) {
     marking->points_total = marking->points;
     marking->points = 0;
@@ -76,7 +77,7 @@ static int condemn_and_sweep(struct marking *marking, struct retain_result *resu
         return rc;
     rc = mark_all(marking, err);
     if (rc == 0)
-        rc = store_sweep(marking->store, marking->mark, &result->store, err);
+        rc = store_sweep(marking->store, marking->mark, marking->opts->now_s, &result->store, err);
     store_mark_free(TAKE(marking->mark));
     return rc;
 }
