@@ -8,12 +8,10 @@
 import os
 import sys
 
-import yaml
-
 import gen_api
 import gen_args
 import gen_docs
-from gen_api import c_string
+from gen_api import c_string, load_yaml
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -23,7 +21,7 @@ def c_name(symbol):
 
 
 def load_errors(path):
-    rows = yaml.safe_load(open(path, encoding="ascii"))["errors"]
+    rows = load_yaml(path)["errors"]
     for key in ("symbol", "number"):
         seen = set()
         for row in rows:
@@ -87,11 +85,12 @@ def content(path):
 
 
 def check():
-    stale = [path for path, text in committed().items() if content(path) != text]
-    stale += gen_args.unused_options(ROOT)
-    for path in stale:
-        print(f"{path}: not what spec/ says; run tools/gen.py --write")
-    return 1 if stale else 0
+    breaches = [f"{path}: not what spec/ says; run tools/gen.py --write"
+                for path, text in committed().items() if content(path) != text]
+    breaches += gen_args.unused_options(ROOT)
+    for breach in breaches:
+        print(breach)
+    return 1 if breaches else 0
 
 
 def main():

@@ -7,6 +7,11 @@ import yaml
 TYPES = {"text", "name", "id", "selector", "path", "hex", "pem", "number", "time", "flag"}
 
 
+def load_yaml(path):
+    with open(path, encoding="ascii") as file:
+        return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
 def c_string(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -16,7 +21,7 @@ def c_symbol(name):
 
 
 def load_jobs(path):
-    spec = yaml.safe_load(open(path, encoding="ascii"))
+    spec = load_yaml(path)
     names = [s["name"] for s in spec["states"]]
     for state in spec["states"]:
         for name in state["next"]:
@@ -87,7 +92,7 @@ class Type:
 
 
 def load_api(path):
-    spec = yaml.safe_load(open(path, encoding="ascii"))
+    spec = load_yaml(path)
     spec["jobs"] = load_jobs(path.replace("api.yaml", "job.yaml"))
     spec["objects"] = {o["name"]: o for o in spec["objects"]}
     groups = [(o["name"], o["fields"]) for o in spec["objects"].values()]

@@ -2,9 +2,7 @@
 import os
 import sys
 
-import yaml
-
-from gen_api import c_string, c_symbol, load_api
+from gen_api import c_string, c_symbol, load_api, load_yaml
 
 OPTION_KEYS = {"name", "short", "value", "type", "help", "default", "env", "words", "min", "max", "many", "required",
                "key"}
@@ -62,9 +60,9 @@ def check_program(program, operations):
 def load_programs(path):
     """Of both files in the folder of `path`, whichever was given."""
     folder = os.path.dirname(path)
-    spec = yaml.safe_load(open(os.path.join(folder, "command.yaml"), encoding="ascii"))
+    spec = load_yaml(os.path.join(folder, "command.yaml"))
     casemate = {**spec["program"], "commands": spec["commands"]}
-    others = yaml.safe_load(open(os.path.join(folder, "option.yaml"), encoding="ascii"))["programs"]
+    others = load_yaml(os.path.join(folder, "option.yaml"))["programs"]
     operations = {o["name"] for o in load_api(os.path.join(folder, "api.yaml"))["operations"]}
     for program in [casemate] + others:
         check_program(program, operations)

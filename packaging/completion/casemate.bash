@@ -173,7 +173,6 @@ _casemate_agent() {
     --policy) COMPREPLY=($(compgen -f -- "$current")); return ;;
     --listen) :; return ;;
     --port) :; return ;;
-    --transfer-port) :; return ;;
     --threads) :; return ;;
     --pid-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
     --credential) COMPREPLY=($(compgen -f -- "$current")); return ;;
@@ -187,7 +186,7 @@ _casemate_agent() {
     --name) :; return ;;
     esac
     case $words in
-    'run'*) command='--listen --port --transfer-port --threads --pid-file --verbose --config --state --policy --help' operands='' ;;
+    'run'*) command='--listen --port --threads --pid-file --config --state --policy --help' operands='' ;;
     'set-server'*) command='--credential --output --thumbprint --certificate --key --password-file --anchors --crl --name --port --allow-weak-key --config --state --policy --help' operands='' ;;
     'policy check'*) command='--json --config --state --policy --help' operands='' ;;
     'config'*) command='--json --config --state --policy --help' operands='' ;;

@@ -20,11 +20,13 @@ struct fixture {
     char dir[64];
     char socket[96];
     char tokens[96];
-    rest_handler *handlers[REST_ROUTE_N];
+    rest_handler *handlers[REST_ROUTE_N]; /* all of them pass through to: */
+    rest_handler *use[REST_ROUTE_N];      /* set between requests */
     struct rest *rest;
-    uint64_t streamed;  /* bytes a stream has given */
-    int stream_ends;    /* how often its done function was called */
-    bool stream_breaks; /* the stream fails after its first piece */
+    struct tls_context *tls; /* set before fixture_open(): HTTPS, too */
+    uint64_t streamed;       /* bytes a stream has given */
+    int stream_ends;         /* how often its done function was called */
+    bool stream_breaks;      /* the stream fails after its first piece */
     struct os_mutex mutex;
     struct os_cond cond;
     bool entered, released; /* GUARDED_BY(mutex): for the handler that waits */
@@ -44,6 +46,21 @@ static void answer_done(struct answer *answer) {
     buf_done(&answer->raw);
     json_decref(answer->json);
     *answer = (struct answer){0};
+}
+
+/* What the test wrote before is seen by handlers after, and the other way round. */
+static void meet(struct fixture *f) {
+    os_mutex_lock(&f->mutex);
+    os_mutex_unlock(&f->mutex);
+}
+
+static int pass(void *ctx, const struct rest_request *request, struct rest_answer *answer,
+                struct err *err) {
+    struct fixture *f = ctx;
+    meet(f);
+    int rc = f->use[rest_route_of(request)](ctx, request, answer, err);
+    meet(f);
+    return rc;
 }
 
 /* Route and caller, as JSON. */
@@ -72,6 +89,8 @@ static void fixture_open(struct fixture *f) {
                              .ctx = f,
                              .event = note_event,
                              .socket = f->socket,
+                             .https_host = f->tls != NULL ? "127.0.0.1" : NULL,
+                             .tls = f->tls,
                              .token_file = f->tokens};
     if (rest_open(&opts, &f->rest, &err) != 0)
         fail_msg("%s", err.text);
@@ -85,8 +104,10 @@ static int fixture_up(void **state) {
     (void)text_format(f->tokens, sizeof f->tokens, "%s/tokens", f->dir);
     os_mutex_init(&f->mutex);
     os_cond_init(&f->cond);
-    for (size_t i = 0; i < REST_ROUTE_N; i++)
-        f->handlers[i] = tell;
+    for (size_t i = 0; i < REST_ROUTE_N; i++) {
+        f->handlers[i] = pass;
+        f->use[i] = tell;
+    }
     fixture_open(f);
     *state = f;
     return 0;
@@ -152,19 +173,21 @@ static void understand(struct answer *answer) {
 }
 
 /* One request on a connection of its own. */
-static struct answer ask_bytes(const struct fixture *f, const void *bytes, size_t n) {
+static struct answer ask_bytes(struct fixture *f, const void *bytes, size_t n) {
     struct err err = {0};
     struct answer answer = {0};
     int fd = OS_FD_NONE;
+    meet(f);
     assert_int_equal(os_connect_unix(f->socket, &fd, &err), 0);
     send_all(fd, bytes, n);
     receive_all(fd, &answer.raw);
     os_close(&fd);
+    meet(f);
     understand(&answer);
     return answer;
 }
 
-static struct answer ask(const struct fixture *f, const char *method, const char *target,
+static struct answer ask(struct fixture *f, const char *method, const char *target,
                          const char *body) {
     struct buf text = {0};
     buf_printf(&text, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n", method, target);
@@ -178,7 +201,7 @@ static struct answer ask(const struct fixture *f, const char *method, const char
 }
 
 /* Status and symbol of a refusal. */
-[[maybe_unused]] static void expect_refusal(const struct fixture *f, const char *method,
+[[maybe_unused]] static void expect_refusal(struct fixture *f, const char *method,
                                             const char *target, const char *body, int status,
                                             const char *symbol) {
     struct answer answer = ask(f, method, target, body);

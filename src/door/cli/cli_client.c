@@ -194,16 +194,14 @@ static int no_answer(const struct cli *cli, CURLcode code, struct err *err) {
     return ERR(err, ERR_UNREACHABLE, "cannot reach the server at %s: %s", place, why);
 }
 
-void cli_foreign_error(struct cli *cli, const json_t *error, struct err *err) {
+int cli_foreign_error(struct cli *cli, const json_t *error, struct err *err) {
     const char *symbol = cli_field_text(error, "symbol");
     const char *message = cli_field_text(error, "message");
     const struct err_info *info = err_info_by_symbol(symbol);
-    if (info != NULL) {
-        (void)ERR(err, info->code, "%s", message);
-        return;
-    }
+    if (info != NULL)
+        return ERR(err, info->code, "%s", message);
     cli->foreign_exit = (int)cli_field_number(error, "exit");
-    (void)ERR(err, ERR_ANSWER, "%s: %s", symbol[0] != 0 ? symbol : "no error object", message);
+    return ERR(err, ERR_ANSWER, "%s: %s", symbol[0] != 0 ? symbol : "no error object", message);
 }
 
 static int append(const char *bytes, size_t n, void *ctx) {
@@ -258,9 +256,9 @@ static int understand(struct cli *cli, const struct arrival *arrival, json_t **a
         *answer = json;
         return 0;
     }
-    cli_foreign_error(cli, json, err);
+    int rc = cli_foreign_error(cli, json, err);
     json_decref(json);
-    return -1;
+    return rc;
 }
 
 int cli_call(struct cli *cli, const char *method, const char *target, json_t *body, json_t **answer,
@@ -287,9 +285,9 @@ static int check_trailer(struct cli *cli, const struct arrival *arrival, struct 
     size_t n = space != NULL ? (size_t)(space - trailer) : strlen(trailer);
     (void)json_object_set_new(error, "symbol", json_stringn(trailer, n));
     (void)json_object_set_new(error, "message", json_string(space != NULL ? space + 1 : ""));
-    cli_foreign_error(cli, error, err);
+    int rc = cli_foreign_error(cli, error, err);
     json_decref(error);
-    return -1;
+    return rc;
 }
 
 int cli_stream(struct cli *cli, const char *target, struct err *err) {

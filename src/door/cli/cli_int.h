@@ -132,5 +132,5 @@ void cli_progress_line(const struct cli_progress *progress, size_t columns, stru
 [[nodiscard]] int cli_start(struct cli *cli, struct cli_url *url, json_t *body, struct err *err);
 extern const struct cli_listing cli_job_listing;
 
-/* Fill *err from the error object of an answer or job. */
-void cli_foreign_error(struct cli *cli, const json_t *error, struct err *err);
+/* Fill *err from the error object of an answer or job; -1. */
+[[nodiscard]] int cli_foreign_error(struct cli *cli, const json_t *error, struct err *err);

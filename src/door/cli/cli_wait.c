@@ -265,10 +265,9 @@ static int outcome(struct cli *cli, const json_t *job, struct err *err) {
     if (text_equal(state, "partial"))
         return ERR(err, ERR_PARTIAL, "%s %s: %llu items have problems", kind, id,
                    (unsigned long long)cli_field_number(job, "problem_count"));
-    if (text_equal(state, "failed")) {
-        cli_foreign_error(cli, json_object_get(job, "error"), err);
+    if (text_equal(state, "failed") &&
+        cli_foreign_error(cli, json_object_get(job, "error"), err) != 0)
         return ERR_NOTE(err, "%s %s", kind, id);
-    }
     return ERR(err, ERR_INTERRUPTED, "%s %s was %s", kind, id, state);
 }
 

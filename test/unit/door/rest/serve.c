@@ -29,7 +29,7 @@ static void fixed_words_win_over_parameters(void **state) {
 }
 
 static void unknown_paths_and_methods_are_refused(void **state) {
-    const struct fixture *f = *state;
+    struct fixture *f = *state;
     expect_refusal(f, "GET", "/", NULL, 404, "rest-path");
     expect_refusal(f, "GET", "/v1", NULL, 404, "rest-path");
     expect_refusal(f, "GET", "/v1/", NULL, 404, "rest-path");
@@ -45,7 +45,7 @@ static void unknown_paths_and_methods_are_refused(void **state) {
 }
 
 static void no_way_leads_out_of_an_id(void **state) {
-    const struct fixture *f = *state;
+    struct fixture *f = *state;
     expect_refusal(f, "GET", "/v1/points/..", NULL, 400, "usage");
     expect_refusal(f, "GET", "/v1/groups/..", NULL, 400, "usage");
     expect_refusal(f, "GET", "/v1/groups/%2e%2e", NULL, 400, "usage");
@@ -62,7 +62,7 @@ static void no_way_leads_out_of_an_id(void **state) {
 }
 
 static void query_parameters_are_checked(void **state) {
-    const struct fixture *f = *state;
+    struct fixture *f = *state;
     expect_refusal(f, "GET", "/v1/points?color=red", NULL, 400, "usage");
     expect_refusal(f, "GET", "/v1/points?limit=0x10", NULL, 400, "usage");
     expect_refusal(f, "GET", "/v1/points?limit=5001", NULL, 400, "usage");
@@ -76,7 +76,7 @@ static void query_parameters_are_checked(void **state) {
 }
 
 static void bodies_are_checked(void **state) {
-    const struct fixture *f = *state;
+    struct fixture *f = *state;
     const char *attach = "/v1/computers/attach";
     expect_refusal(f, "POST", attach, "", 400, "usage");
     expect_refusal(f, "POST", attach, "{", 400, "usage");
@@ -115,7 +115,7 @@ static void a_body_must_say_that_it_is_json(void **state) {
 }
 
 static void large_requests_are_refused(void **state) {
-    const struct fixture *f = *state;
+    struct fixture *f = *state;
     struct buf text = {0};
     buf_printf(&text,
                "POST /v1/gc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
@@ -203,7 +203,7 @@ static int use_values(void *ctx, const struct rest_request *request, struct rest
 
 static void a_handler_reads_its_query(void **state) {
     struct fixture *f = *state;
-    f->handlers[REST_LS] = use_values;
+    f->use[REST_LS] = use_values;
     struct answer answer = ask(f, "GET",
                                "/v1/points/latest~2/ls?group=home%20%26%20more&recursive=true"
                                "&path=a%5Cxff%5C%5Cb+c",
@@ -233,7 +233,7 @@ static int use_body(void *ctx, const struct rest_request *request, struct rest_a
 
 static void a_handler_reads_its_body(void **state) {
     struct fixture *f = *state;
-    f->handlers[REST_COMPUTER_ATTACH] = use_body;
+    f->use[REST_COMPUTER_ATTACH] = use_body;
     struct answer answer = ask(f, "POST", "/v1/computers/attach",
                                "{\"metadata\": \"00fF\", \"address\": null, \"port\": 5719, "
                                "\"mode\": \"perimeter\", \"what_if\": true}");
@@ -250,7 +250,7 @@ static int refuse_it(void *ctx, const struct rest_request *request, struct rest_
 
 static void an_error_has_its_http_status_and_advice(void **state) {
     struct fixture *f = *state;
-    f->handlers[REST_GROUP_SHOW] = refuse_it;
+    f->use[REST_GROUP_SHOW] = refuse_it;
     struct answer answer = ask(f, "GET", "/v1/groups/home", NULL);
     assert_int_equal(answer.status, 404);
     assert_string_equal(json_string_value(json_object_get(answer.json, "message")),
@@ -264,11 +264,13 @@ static void an_error_has_its_http_status_and_advice(void **state) {
 static int stream_piece(void *ctx, uint8_t *to, size_t size, size_t *got, struct err *err) {
     struct fixture *f = ctx;
     const uint64_t all = 3'000'000;
+    meet(f);
     if (f->stream_breaks && f->streamed > 0)
         return ERR(err, ERR_TAMPERED, "pack 7 does not open");
     *got = (size_t)MIN((uint64_t)size, all - f->streamed);
     memset(to, 'x', *got);
     f->streamed += *got;
+    meet(f);
     return 0;
 }
 
@@ -298,7 +300,7 @@ static void wait_for_stream_end(struct fixture *f) {
 
 static void a_stream_ends_with_ok(void **state) {
     struct fixture *f = *state;
-    f->handlers[REST_CAT] = stream_it;
+    f->use[REST_CAT] = stream_it;
     struct answer answer = ask(f, "GET", "/v1/points/latest/cat?path=a", NULL);
     assert_int_equal(answer.status, 200);
     assert_int_equal(f->streamed, 3'000'000);
@@ -310,7 +312,7 @@ static void a_stream_ends_with_ok(void **state) {
 
 static void a_broken_stream_says_why(void **state) {
     struct fixture *f = *state;
-    f->handlers[REST_CAT] = stream_it;
+    f->use[REST_CAT] = stream_it;
     f->stream_breaks = true;
     struct answer answer = ask(f, "GET", "/v1/points/latest/cat?path=a", NULL);
     assert_true(text_ends((const char *)answer.raw.p,
@@ -323,7 +325,7 @@ static void a_stream_ends_when_the_caller_goes_away(void **state) {
     struct fixture *f = *state;
     struct err err = {0};
     int fd = OS_FD_NONE;
-    f->handlers[REST_CAT] = stream_it;
+    f->use[REST_CAT] = stream_it;
     assert_int_equal(os_connect_unix(f->socket, &fd, &err), 0);
     const char *text = "GET /v1/points/latest/cat?path=a HTTP/1.1\r\nHost: x\r\n\r\n";
     send_all(fd, text, strlen(text));
@@ -350,7 +352,7 @@ static void a_waiting_handler_holds_nobody_up(void **state) {
     struct err err = {0};
     int fd = OS_FD_NONE;
     struct answer waited = {0};
-    f->handlers[REST_JOB_SHOW] = wait_for_release;
+    f->use[REST_JOB_SHOW] = wait_for_release;
     assert_int_equal(os_connect_unix(f->socket, &fd, &err), 0);
     const char *text =
         "GET /v1/jobs/1?wait_ms=20000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";

@@ -4,7 +4,7 @@
 
 #include "door/rest/rest_int.h"
 
-static char *make_token(const struct fixture *f, const char *name, const char *role) {
+static char *make_token(struct fixture *f, const char *name, const char *role) {
     char body[128];
     (void)text_format(body, sizeof body, "{\"name\": \"%s\", \"role\": \"%s\"}", name, role);
     struct answer answer = ask(f, "POST", "/v1/tokens", body);
@@ -14,7 +14,7 @@ static char *make_token(const struct fixture *f, const char *name, const char *r
     return secret;
 }
 
-static int check(const struct fixture *f, const char *secret, struct rest_request *request,
+static int check(struct fixture *f, const char *secret, struct rest_request *request,
                  struct err *err) {
     struct rest_tokens *tokens = NULL;
     char header[256];
