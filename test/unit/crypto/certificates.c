@@ -550,7 +550,9 @@ static void info_names_what_the_certificate_says(void **state) {
     assert_false(info->self_issued);
     struct x509_info again;
     assert_int_equal(x509_info_of(x509_chain_der(chain, 0), &again, NULL), 0);
-    assert_memory_equal(&again, info, sizeof again);
+    assert_true(digest_equal(&again.sha256, &info->sha256));
+    assert_string_equal(again.subject, info->subject);
+    assert_int_equal(again.names_n, info->names_n);
     struct span der = x509_chain_der(chain, 0);
     assert_int_equal(x509_info_of(span_of(der.p, der.n - 1), &again, NULL), -1);
     fixture_side_done(&side);
