@@ -173,7 +173,7 @@ static int complete(struct apply_file *file, struct os_meta *made, unsigned *los
 static enum apply_result commit(struct apply_file *file, struct err *why) {
     struct apply *apply = file->apply;
     struct os_meta made;
-    unsigned lost;
+    unsigned lost = 0;
     if (complete(file, &made, &lost, why) != 0) {
         (void)os_fs_unlink(file->dir->fd, file->temp);
         return APPLY_FAILED;

@@ -55,8 +55,8 @@ static inline void copy_file(struct copy_tree *copy, const struct scan_entry *en
         return;
     }
     meta.xattrs = buf_span(&xattrs);
-    if (entry->blocks * 512 < meta.size &&
-        scan_extents(&item, meta.size, extents, ARRAY_N(extents), &extent_n) == 0) {
+    /* (entry->blocks would say cheaply that there may be holes, but counts an attribute block.) */
+    if (scan_extents(&item, meta.size, extents, ARRAY_N(extents), &extent_n) == 0) {
         meta.flags |= ENTRY_SPARSE;
         meta.extents = extents;
         meta.extent_n = (uint32_t)extent_n;

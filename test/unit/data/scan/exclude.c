@@ -328,7 +328,7 @@ static void ask_ourselves(const char *rules, const struct buf *paths, struct buf
 }
 
 static void compare(const char *rules, struct buf *theirs, struct buf *ours) {
-    if (theirs->n == ours->n && memcmp(theirs->p, ours->p, ours->n) == 0)
+    if (span_equal(buf_span(theirs), buf_span(ours)))
         return;
     const char *a = buf_text(theirs), *b = buf_text(ours);
     const char *a_end = a + theirs->n, *b_end = b + ours->n;
