@@ -89,8 +89,7 @@ static int open_quietly(int dirfd, const char *name, int flags, int *fd) {
 
 static int open_beneath(int dirfd, const char *path, unsigned flags, int *fd) {
     struct open_how how = {
-        .flags = O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW |
-                 ((flags & OS_FS_PATH_ONLY) != 0 ? O_PATH : O_NOATIME),
+        .flags = O_DIRECTORY | O_CLOEXEC | ((flags & OS_FS_PATH_ONLY) != 0 ? O_PATH : O_NOATIME),
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
                    ((flags & OS_FS_ONE_MOUNT) != 0 ? RESOLVE_NO_XDEV : 0),
     };
