@@ -1,5 +1,6 @@
-/* Covers src/format/manifest/manifest_build.c, manifest_read.c, manifest_diff.c, manifest_leaf_get.c,
- * manifest_leaf_put.c, manifest_inner.c, manifest_page.c, manifest_content.c */
+/* Covers src/format/manifest/manifest_build.c, manifest_read.c, manifest_diff.c,
+ * manifest_leaf_get.c, manifest_leaf_put.c, manifest_inner.c, manifest_page.c, manifest_content.c
+ */
 #include "unit.h"
 
 #include "manifest_fixture.h"
