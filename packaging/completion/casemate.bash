@@ -141,7 +141,7 @@ _casemated() {
     case $words in
     'run'*) command='--listen --port --socket --socket-user --rest-listen --rest-port --revocation --trash-days --jobs --pid-file --verbose --config --state --store --name --help' operands='' ;;
     'rebuild'*) command='--config --state --store --name --help' operands='' ;;
-    'config'*) command='--json --config --state --store --name --help' operands='' ;;
+    'config'*) command='--config --state --store --name --help' operands='' ;;
     esac
     if [[ -z $command ]]; then
         local tree=' run rebuild config '
@@ -189,7 +189,7 @@ _casemate_agent() {
     'run'*) command='--listen --port --threads --pid-file --config --state --policy --help' operands='' ;;
     'set-server'*) command='--credential --output --thumbprint --certificate --key --password-file --anchors --crl --name --port --allow-weak-key --config --state --policy --help' operands='' ;;
     'policy check'*) command='--json --config --state --policy --help' operands='' ;;
-    'config'*) command='--json --config --state --policy --help' operands='' ;;
+    'config'*) command='--config --state --policy --help' operands='' ;;
     esac
     if [[ -z $command ]]; then
         local tree=' run set-server policy config '

@@ -85,7 +85,6 @@ static int open_https(struct rest *rest, const struct rest_opts *opts, struct er
     fill(&rest->https, REST_BY_TOKEN, opts, rest->tokens);
     if (opts->https_host == NULL)
         return 0;
-    INVARIANT(opts->tls != NULL);
     if (rest_serve_start(&rest->https, REST_HTTPS_CONNECTIONS_MAX, err) != 0)
         return -1;
     rest->bridges = rest_bridges_new(&rest->https, opts->tls);

@@ -89,10 +89,10 @@ struct rest_opts {
     unsigned socket_mode; /* 0 = 0660 */
     const uint32_t *uids; /* may use the socket besides root and our own */
     size_t uid_n;
-    const char *https_host; /* NULL: no HTTPS */
-    uint16_t https_port;    /* 0: the kernel chooses */
-    struct tls_context *tls;
-    const char *token_file; /* hashes of tokens, mode 0600, made when missing; NULL: no tokens */
+    const char *https_host;  /* NULL: no HTTPS */
+    uint16_t https_port;     /* 0: the kernel chooses */
+    struct tls_context *tls; /* NULL: connections are closed until rest_set_tls() */
+    const char *token_file;  /* hashes of tokens, mode 0600, made when missing; NULL: no tokens */
 };
 
 struct rest;
@@ -100,8 +100,7 @@ struct rest;
  * ERR_FORMAT: the token file is damaged. */
 [[nodiscard]] int rest_open(const struct rest_opts *opts, struct rest **out, struct err *err);
 uint16_t rest_https_port(const struct rest *rest);
-/* Serve new HTTPS connections with another certificate; the old context may be freed when this
- * returns. */
+/* Serve new HTTPS connections with another certificate; open ones go on. */
 void rest_set_tls(struct rest *rest, struct tls_context *tls);
 /* No new connections; running handlers and answers end first. */
 void rest_close(struct rest *rest);

@@ -22,19 +22,16 @@ struct bridge {
 struct rest_bridges {
     struct rest_server *server;
     struct os_mutex mutex;
-    struct os_cond cond;
     bool closing;            /* GUARDED_BY(mutex): the server takes no more connections */
     struct tls_context *tls; /* GUARDED_BY(mutex) */
-    unsigned handshaking;    /* GUARDED_BY(mutex): how many use tls now */
     struct bridge bridges[REST_HTTPS_CONNECTIONS_MAX];
 };
 
 struct rest_bridges *rest_bridges_new(struct rest_server *server, struct tls_context *tls) {
     struct rest_bridges *room = mem_new(sizeof *room);
     room->server = server;
-    room->tls = tls;
+    room->tls = tls != NULL ? tls_context_hold(tls) : NULL;
     os_mutex_init(&room->mutex);
-    os_cond_init(&room->cond);
     for (size_t i = 0; i < REST_HTTPS_CONNECTIONS_MAX; i++)
         room->bridges[i] = (struct bridge){.room = room, .fd = OS_FD_NONE, .pair = OS_FD_NONE};
     return room;
@@ -88,16 +85,11 @@ static struct tls *handshake(struct bridge *bridge) {
     struct rest_bridges *room = bridge->room;
     struct tls *tls = NULL;
     os_mutex_lock(&room->mutex);
-    struct tls_context *context = room->tls;
-    room->handshaking++;
+    AUTO(tls_context) *context = room->tls != NULL ? tls_context_hold(room->tls) : NULL;
     os_mutex_unlock(&room->mutex);
-    if (tls_open(context, TLS_ACCEPT, &bridge->fd, HANDSHAKE_MS, &tls, NULL) != 0)
-        tls = NULL;
-    os_mutex_lock(&room->mutex);
-    room->handshaking--;
-    os_cond_broadcast(&room->cond);
-    os_mutex_unlock(&room->mutex);
-    return tls;
+    if (context == NULL) /* no identity yet */
+        return NULL;
+    return tls_open(context, TLS_ACCEPT, &bridge->fd, HANDSHAKE_MS, &tls, NULL) == 0 ? tls : NULL;
 }
 
 /* Connect the server to our pair, unless it is about to stop. */
@@ -163,10 +155,10 @@ void rest_bridges_add(struct rest_bridges *room, int *fd) {
 
 void rest_bridges_set(struct rest_bridges *room, struct tls_context *tls) {
     os_mutex_lock(&room->mutex);
-    room->tls = tls;
-    while (room->handshaking > 0)
-        os_cond_wait(&room->cond, &room->mutex);
+    struct tls_context *old = room->tls;
+    room->tls = tls != NULL ? tls_context_hold(tls) : NULL;
     os_mutex_unlock(&room->mutex);
+    tls_context_free(old);
 }
 
 void rest_bridges_close(struct rest_bridges *room) {
@@ -182,7 +174,7 @@ void rest_bridges_free(struct rest_bridges *room) {
         return;
     for (size_t i = 0; i < REST_HTTPS_CONNECTIONS_MAX; i++)
         os_thread_join(&room->bridges[i].thread);
-    os_cond_done(&room->cond);
+    tls_context_free(room->tls);
     os_mutex_done(&room->mutex);
     mem_free(room);
 }

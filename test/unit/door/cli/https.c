@@ -178,6 +178,14 @@ static void a_long_stream_arrives_whole(void **state) {
     outcome_done(&o);
 }
 
+static void without_a_certificate_nobody_is_served(void **state) {
+    (void)state;
+    rest_set_tls(scene.f->rest, NULL);
+    expect("status", "admin", by_ca(), 4);
+    rest_set_tls(scene.f->rest, world.tls);
+    expect("status", "admin", by_ca(), 0);
+}
+
 static void a_new_certificate_is_used_without_a_restart(void **state) {
     (void)state;
     rest_set_tls(scene.f->rest, world.other_tls);
@@ -216,6 +224,7 @@ int main(int argc, char **argv) {
         TEST(a_wrong_token_is_refused),
         TEST(a_reader_may_not_change_things),
         TEST(a_long_stream_arrives_whole),
+        TEST(without_a_certificate_nobody_is_served),
         TEST(a_new_certificate_is_used_without_a_restart),
         TEST(noise_on_the_port_does_no_harm),
     };
