@@ -28,7 +28,7 @@ void buf_reserve(struct buf *buf, size_t more) {
 }
 
 uint8_t *buf_extend(struct buf *buf, size_t more) {
-    buf_reserve(buf, more);
+    buf_reserve(buf, more > 0 ? more : 1); /* p is never NULL afterwards */
     uint8_t *p = buf->p + buf->n;
     buf->n += more;
     return p;

@@ -29,12 +29,12 @@ int durable_seal(int *fd, int tmp_dirfd, const char *tmp, int to_dirfd, const ch
     return 0;
 }
 
-int durable_write(int dirfd, const char *name, struct span bytes, unsigned mode, bool replace,
-                  struct err *err) {
-    uint8_t unique[8];
-    char tmp[OS_NAME_MAX + 1], hex[2 * sizeof unique + 1];
-    os_random(unique, sizeof unique);
-    text_hex(hex, unique, sizeof unique);
+static int write_in(int dirfd, const char *name, struct span bytes, unsigned mode, bool replace,
+                    struct err *err) {
+    uint8_t random[8];
+    char tmp[OS_NAME_MAX + 1], hex[2 * sizeof random + 1];
+    os_random(random, sizeof random);
+    text_hex(hex, random, sizeof random);
     (void)text_format(tmp, sizeof tmp, ".tmp-%s", hex);
 
     OS_FD_AUTO int fd = OS_FD_NONE;
@@ -50,6 +50,23 @@ int durable_write(int dirfd, const char *name, struct span bytes, unsigned mode,
         return ERR_NOTE(err, "write %s", name);
     }
     return os_fsync(dirfd, err) != 0 ? ERR_NOTE(err, "write %s: directory", name) : 0;
+}
+
+int durable_write(int dirfd, const char *path, struct span bytes, unsigned mode, bool replace,
+                  struct err *err) {
+    char folder[OS_PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL && dirfd != OS_FD_CWD)
+        return write_in(dirfd, path, bytes, mode, replace, err);
+    size_t n = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
+    if (n >= sizeof folder)
+        return ERR(err, ERR_USAGE, "path is longer than %d bytes", OS_PATH_MAX - 1);
+    memcpy(folder, slash == NULL ? "." : path, slash == NULL ? 1 : n);
+    folder[slash == NULL ? 1 : n] = 0;
+    OS_FD_AUTO int fd = OS_FD_NONE; /* the temp file must lie beside its final name */
+    if (os_dir_open(dirfd, folder, &fd, err) != 0)
+        return ERR_NOTE(err, "write %s", path);
+    return write_in(fd, slash == NULL ? path : slash + 1, bytes, mode, replace, err);
 }
 
 int durable_move(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *err) {

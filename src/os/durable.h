@@ -17,9 +17,9 @@
                                const char *name, const char *point_before, const char *point_after,
                                struct err *err);
 
-/* Write `bytes` as a new file under `name` with the same order.  replace = false: an existing one
- * is ERR_EXISTS. */
-[[nodiscard]] int durable_write(int dirfd, const char *name, struct span bytes, unsigned mode,
+/* Write `bytes` as a new file with the same order; a path with folders is relative to dirfd.
+ * replace = false: an existing one is ERR_EXISTS. */
+[[nodiscard]] int durable_write(int dirfd, const char *path, struct span bytes, unsigned mode,
                                 bool replace, struct err *err);
 
 /* Rename and fsync both directories. */

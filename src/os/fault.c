@@ -63,12 +63,13 @@ int os_fault_hit(const char *point) {
         return 0;
     int sys = 0;
     (void)pthread_mutex_lock(&mutex);
-    for (size_t i = 0; i < rules_n && sys == 0; i++) {
+    for (size_t i = 0; i < rules_n; i++) { /* every rule counts, the first that fits decides */
         struct rule *rule = &rules[i];
         if (!text_equal(rule->point, point))
             continue;
         rule->count++;
-        if (rule->count == rule->hit || (rule->later_too && rule->count > rule->hit))
+        bool fits = rule->count == rule->hit || (rule->later_too && rule->count > rule->hit);
+        if (fits && sys == 0)
             sys = act(rule);
     }
     (void)pthread_mutex_unlock(&mutex);

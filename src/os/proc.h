@@ -24,7 +24,7 @@ unsigned os_terminal_columns(int fd);
 void os_harden(void);
 /* As many open files as the system permits this process. */
 void os_raise_file_limit(void);
-/* "agent.pid" with our pid, replaced when stale. */
+/* "agent.pid" with our pid; an older file is replaced. */
 [[nodiscard]] int os_pid_file(const char *path, struct err *err);
 /* Peak resident memory of this process in bytes. */
 uint64_t os_peak_memory(void);
