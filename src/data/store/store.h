@@ -4,13 +4,16 @@
  * Knows nothing of: files, manifests, points, computers, the network.
  * Threads: struct store by many; a writer, reader or mark by one at a time unless said.
  * Lifetime: close writers, readers and marks before their store.
- * Limits: STORE_PACK_BYTES, STORE_WRITERS_MAX, index <= 2 bytes of RAM per chunk in runs. */
+ * Limits: STORE_PACK_BYTES, STORE_WRITERS_MAX, STORE_WAITING_MAX, STORE_CACHE_BYTES, index <= 2
+ * bytes of RAM per chunk in runs (docs/format/index.md). */
 #include "base/base.h"
 #include "crypto/secret.h"
 #include "format/chunk/chunk.h"
 
 #define STORE_PACK_BYTES (64u << 20) /* a pack is sealed when it reaches this */
 #define STORE_WRITERS_MAX 256
+#define STORE_WAITING_MAX 2           /* full packs of a writer that wait for the disk */
+#define STORE_CACHE_BYTES (16u << 20) /* decoded segments a reader keeps */
 
 struct store;
 
@@ -20,7 +23,7 @@ struct store_id {
 
 struct store_opts {
     uint64_t pack_bytes;       /* 0 = STORE_PACK_BYTES; tests use less */
-    uint32_t memtable_entries; /* 0 = 512 Ki */
+    uint32_t memtable_entries; /* 0 = 256 Ki, 11 MB */
     uint64_t reserve_bytes;    /* refuse writes when less disk is free; 0 = 64 MiB */
 };
 
@@ -28,8 +31,9 @@ struct store_opts {
  * bytes kept by the caller. ERR_EXISTS. */
 [[nodiscard]] int store_create(const char *dir, const struct secret *key,
                                const struct chunker_params *chunker, struct err *err);
-/* Open and recover: temp files of unfinished packs are removed, sealed packs without index rows are
- * indexed. ERR_STORE_MISSING, ERR_STORE_KEY (wrong key), ERR_LOCKED, ERR_FORMAT_VERSION,
+/* Open and recover (docs/format/store.md): temp files of unfinished packs are removed, sealed packs
+ * without index rows are indexed, begun deletions are finished.  The key is copied.
+ * ERR_STORE_MISSING, ERR_STORE_KEY (wrong key), ERR_LOCKED, ERR_FORMAT_VERSION,
  * ERR_STORE_CORRUPT. */
 [[nodiscard]] int store_open(const char *dir, const struct secret *key, struct store_opts opts,
                              struct store **out, struct err *err);
@@ -46,12 +50,15 @@ struct store_stats {
     uint64_t packs, pack_bytes; /* sealed */
     uint64_t chunks;            /* index entries */
     uint64_t index_memory_bytes;
+    uint64_t lost_packs;    /* absent, or of another length than recorded */
+    uint64_t damaged_packs; /* unreadable in whole or in part */
     uint64_t trash_packs, trash_bytes;
     uint64_t disk_free_bytes;
+    uint64_t epoch; /* condemnations so far */
 };
 void store_stats(struct store *store, struct store_stats *out);
 /* Verify found damage that no later write has healed: closure checks must look at everything. */
-bool store_has_damage(const struct store *store);
+bool store_has_damage(struct store *store);
 
 /* ---- look up ---- */
 /* Is the chunk in a sealed pack that exists with its recorded length?  (I5) */
@@ -119,8 +126,8 @@ static inline void store_writer_auto(struct store_writer **p) {
 typedef int store_name_fn(void *ctx, const uint8_t keyed_name[static 32]);
 /* The store's private name of a chunk: keyed, so that a stolen disk tells nothing. */
 void store_keyed_name(const struct store *store, const struct digest *name, struct digest *keyed);
-/* Calls fn for every chunk in packs born in a session of `source` whose job is not in done_jobs
- * (sorted, n*16 bytes). */
+/* Calls fn for every chunk in packs born in a session of `source`, newest packs first, until it
+ * returns anything but 0. */
 [[nodiscard]] int store_orphans_of(struct store *store, const uint8_t source[static 16],
                                    store_name_fn *fn, void *ctx, struct err *err);
 
@@ -132,35 +139,42 @@ struct store_mark; /* a bitmap over all chunks known at its start; chunks added 
                                   struct err *err);
 void store_mark_free(struct store_mark *mark);
 struct store_collect_result {
-    uint64_t condemned_chunks, condemned_bytes; /* marked by this pass */
+    uint64_t condemned_chunks, condemned_bytes; /* plain bytes */
     uint64_t trashed_packs, trashed_bytes;
-    uint64_t rewritten_packs, rewritten_bytes; /* partly dead packs whose live part moved */
-    uint64_t freed_packs, freed_bytes;         /* removed from the trash for good */
+    uint64_t rewritten_packs,
+        rewritten_bytes;               /* partly dead packs whose live part moved, old size */
+    uint64_t unreadable_packs;         /* kept: a read error is never absence */
+    uint64_t freed_packs, freed_bytes; /* removed from the trash for good */
 };
 /* Phase 1: condemn what is not marked.  Nothing on disk changes; a condemned chunk is resurrected
  * by any use. */
-[[nodiscard]] int store_condemn(struct store *store, const struct store_mark *mark,
+[[nodiscard]] int store_condemn(struct store *store, struct store_mark *mark,
                                 struct store_collect_result *result, struct err *err);
-/* Phase 2, with a second, newer mark: what is condemned *and* unmarked again goes to the trash
- * (rename), provided every writer open now was opened after the condemnation (else ERR_BUSY,
- * nothing changed). */
-[[nodiscard]] int store_sweep(struct store *store, const struct store_mark *mark,
+/* Phase 2, with a second mark begun after the condemnation: packs in which nothing is live go to
+ * the trash (rename), and what is live in packs with more than 30 % garbage moves to new ones.
+ * Provided that every writer open now or when the mark began was opened after the condemnation
+ * (else ERR_BUSY, nothing changed).  `now_s` dates the trash. */
+[[nodiscard]] int store_sweep(struct store *store, struct store_mark *mark, int64_t now_s,
                               struct store_collect_result *result, struct err *err);
-/* Remove packs that lie in the trash longer than window_s. */
+/* Undo: every pack of the trash is a pack again, and its chunks are known. */
+[[nodiscard]] int store_untrash(struct store *store, uint64_t *packs, struct err *err);
+/* Remove packs that lie in the trash longer than window_s; what seems to come from the future
+ * stays. */
 [[nodiscard]] int store_empty_trash(struct store *store, int64_t now_s, int64_t window_s,
                                     struct store_collect_result *result, struct err *err);
 
 /* ---- verify ---- */
 struct store_damage {
     char pack[64];    /* file name */
-    const char *what; /* "missing", "length", "trailer", "footer", "segment", "chunk" */
+    const char *what; /* "missing", "length", "header", "trailer", "footer", "segment", "chunk" */
     uint64_t offset;
     uint64_t chunk_n; /* chunks that cannot be read because of it */
 };
 typedef void store_damage_fn(void *ctx, const struct store_damage *damage);
 typedef void store_progress_fn(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
 /* Structural: every pack's length, header, footer, trailer.  read_data: also every byte, tag and
- * name.  Damaged chunks are remembered so that store_has() says no and the next backup heals them.
+ * name, and every page of the index (repaired at once).  Damaged chunks are remembered so that
+ * store_has() says no and the next backup heals them.
  */
 struct store_verify_opts {
     bool read_data;

@@ -17,7 +17,11 @@
 #define PACK_BYTES_MAX (512u << 20)
 #define PACK_SEGMENTS_MAX 131072u
 #define PACK_CHUNKS_MAX 131072u
-#define PACK_FOOTER_BYTES_MAX (16u + PACK_SEGMENTS_MAX * 6u + PACK_CHUNKS_MAX * 36u)
+#define PACK_FOOTER_SEGMENT_BYTES 6u /* what a segment, and each chunk, adds to the footer */
+#define PACK_FOOTER_CHUNK_BYTES 36u
+#define PACK_FOOTER_BYTES_MAX                                                                      \
+    (16u + PACK_SEGMENTS_MAX * PACK_FOOTER_SEGMENT_BYTES +                                         \
+     PACK_CHUNKS_MAX * PACK_FOOTER_CHUNK_BYTES)
 /* What a record adds to the bytes it seals. */
 #define PACK_RECORD_EXTRA (PACK_RECORD_BYTES + AEAD_TAG_BYTES)
 

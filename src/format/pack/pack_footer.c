@@ -1,8 +1,8 @@
 #include "format/pack/pack.h"
 
 #define FIXED_BYTES 16u
-#define SEGMENT_ROW_BYTES 6u
-#define CHUNK_ROW_BYTES 36u
+#define SEGMENT_ROW_BYTES PACK_FOOTER_SEGMENT_BYTES
+#define CHUNK_ROW_BYTES PACK_FOOTER_CHUNK_BYTES
 
 void pack_footer_put(struct buf *out, const struct pack_segment *segments, uint32_t segment_n,
                      const struct pack_chunk *chunks, uint32_t chunk_n) {
