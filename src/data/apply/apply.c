@@ -24,7 +24,7 @@ static int make_below(int parent, const char *rest, int *fd) {
         name[n] = 0;
         rest += n + strspn(rest + n, "/");
         int sys = os_fs_make_dir(from, name, MODE_TARGET);
-        int next;
+        int next = OS_FD_NONE;
         if (sys == 0 || sys == EEXIST)
             sys = os_fs_open_dir(from, name, 0, &next);
         if (sys != 0)

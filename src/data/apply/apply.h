@@ -53,18 +53,19 @@ enum apply_result { APPLY_DONE, APPLY_SKIPPED, APPLY_REFUSED, APPLY_FAILED };
 /* A directory (made or reused; its mode, owner, times are set in apply_finish), symlink, special or
  * hard link. `why` explains REFUSED and FAILED; ERR_ENTRY_LINK: the first path of the group is not
  * there to be linked to, restoring this one's content would help. */
-enum apply_result apply_entry(struct apply *apply, const struct entry *entry, struct err *why);
+[[nodiscard]] enum apply_result apply_entry(struct apply *apply, const struct entry *entry,
+                                            struct err *why);
 
 /* A regular file: begin, write in any order from any thread, commit.  Only data is written: bytes
  * outside the entry's extents (ENTRY_SPARSE) are holes. */
 struct apply_file;
 /* *out is set only with APPLY_DONE.  The entry is copied. */
-enum apply_result apply_file_begin(struct apply *apply, const struct entry *entry,
-                                   struct apply_file **out, struct err *why);
+[[nodiscard]] enum apply_result apply_file_begin(struct apply *apply, const struct entry *entry,
+                                                 struct apply_file **out, struct err *why);
 [[nodiscard]] int apply_file_write(struct apply_file *file, uint64_t offset, struct span bytes,
                                    struct err *err);
 /* Metadata by fd, rename to the final name.  Frees the file.  FAILED when bytes are missing. */
-enum apply_result apply_file_commit(struct apply_file *file, struct err *why);
+[[nodiscard]] enum apply_result apply_file_commit(struct apply_file *file, struct err *why);
 /* NULL is fine; removes the temp file; counts as failed. */
 void apply_file_abort(struct apply_file *file);
 

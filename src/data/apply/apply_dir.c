@@ -152,7 +152,7 @@ int apply_dir_get(struct apply *apply, struct span path, struct apply_dir **out)
     if (*out != NULL)
         return 0;
     int fd;
-    struct apply_dir *opened;
+    struct apply_dir *opened = NULL;
     int sys = open_below(apply, path, &fd);
     if (sys == 0)
         sys = dir_new(fd, path, true, &opened);

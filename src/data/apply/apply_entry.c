@@ -128,7 +128,7 @@ static enum apply_result entry_by_kind(struct apply *apply, const struct entry *
 
 enum apply_result apply_entry(struct apply *apply, const struct entry *entry, struct err *why) {
     struct apply_place place;
-    if (!apply_place_of(entry->path, &place, why))
+    if (apply_place_of(entry->path, &place, why) != 0)
         return apply_count(apply, APPLY_REFUSED);
     return apply_count(apply, entry_by_kind(apply, entry, &place, why));
 }

@@ -94,7 +94,7 @@ static enum apply_result begin(struct apply *apply, const struct entry *entry,
                                struct apply_file **out, struct err *why) {
     struct apply_place place;
     uint64_t data_bytes;
-    if (!apply_place_of(entry->path, &place, why))
+    if (apply_place_of(entry->path, &place, why) != 0)
         return APPLY_REFUSED;
     if (entry->kind != ENTRY_FILE || entry->path.n == 0 || !data_bytes_of(entry, &data_bytes)) {
         struct apply_shown shown;

@@ -75,8 +75,8 @@ struct apply_place {
     struct span parent;
     char name[OS_NAME_MAX + 1]; /* "" for the target itself */
 };
-/* Split a path from outside; false (and `why`): absolute, "..", empty or overlong components. */
-bool apply_place_of(struct span path, struct apply_place *place, struct err *why);
+/* Split a path from outside; ERR_ENTRY_REFUSED: absolute, "..", empty or overlong components. */
+[[nodiscard]] int apply_place_of(struct span path, struct apply_place *place, struct err *why);
 /* A path for messages. */
 struct apply_shown {
     char text[200];
@@ -84,7 +84,8 @@ struct apply_shown {
 const char *apply_show(struct apply_shown *to, struct span path);
 uint64_t apply_hash(struct span path);
 /* REFUSED or FAILED with the reason behind `sys`. */
-enum apply_result apply_trouble(struct err *why, struct span path, int sys, const char *doing);
+[[nodiscard]] enum apply_result apply_trouble(struct err *why, struct span path, int sys,
+                                              const char *doing);
 enum apply_result apply_count(struct apply *apply, enum apply_result result);
 
 /* ---- apply_dir.c ---- */
@@ -93,8 +94,8 @@ enum apply_result apply_count(struct apply *apply, enum apply_result result);
 int apply_dir_get(struct apply *apply, struct span path, struct apply_dir **out);
 void apply_dir_put(struct apply *apply, struct apply_dir *dir);
 void apply_dirs_close(struct apply *apply);
-enum apply_result apply_dir_entry(struct apply *apply, const struct entry *entry,
-                                  const struct apply_place *place, struct err *why);
+[[nodiscard]] enum apply_result apply_dir_entry(struct apply *apply, const struct entry *entry,
+                                                const struct apply_place *place, struct err *why);
 /* Remove what interrupted restores left in the open directory; *left = entries that stay. */
 int apply_clean(struct apply *apply, int fd, size_t *left);
 
@@ -123,16 +124,17 @@ void apply_temp_name(struct apply *apply, char to[static APPLY_TEMP_NAME_MAX]);
 bool apply_is_temp_of_others(const struct apply *apply, const char *name);
 /* From the temp name to the final one by policy; the temp name is gone afterwards in any case.
  * `as` receives the final name. */
-enum apply_result apply_rename(struct apply *apply, const struct apply_dir *dir, const char *temp,
-                               const char *name, struct span path, char as[static OS_NAME_MAX + 1],
-                               struct err *why);
+[[nodiscard]] enum apply_result apply_rename(struct apply *apply, const struct apply_dir *dir,
+                                             const char *temp, const char *name, struct span path,
+                                             char as[static OS_NAME_MAX + 1], struct err *why);
 /* SKIPPED or REFUSED already known before anything is written; else DONE. */
-enum apply_result apply_may_begin(const struct apply *apply, const struct apply_dir *dir,
-                                  const char *name, struct span path, struct err *why);
+[[nodiscard]] enum apply_result apply_may_begin(const struct apply *apply,
+                                                const struct apply_dir *dir, const char *name,
+                                                struct span path, struct err *why);
 
 /* ---- apply_link.c ---- */
 void apply_links_add(struct apply *apply, struct span path, const char *as,
                      const struct os_meta *made);
 void apply_links_done(struct apply_links *links);
-enum apply_result apply_link_entry(struct apply *apply, const struct entry *entry,
-                                   const struct apply_place *place, struct err *why);
+[[nodiscard]] enum apply_result apply_link_entry(struct apply *apply, const struct entry *entry,
+                                                 const struct apply_place *place, struct err *why);

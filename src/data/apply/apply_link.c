@@ -79,7 +79,7 @@ static int link_temp(struct apply *apply, struct span first, const struct apply_
     char name[OS_NAME_MAX + 1];
     uint64_t dev, ino;
     struct apply_place place;
-    if (!apply_place_of(first, &place, NULL) || !known(apply, first, name, &dev, &ino))
+    if (apply_place_of(first, &place, NULL) != 0 || !known(apply, first, name, &dev, &ino))
         return ENOENT;
     struct apply_dir *from;
     int sys = apply_dir_get(apply, place.parent, &from);

@@ -27,11 +27,11 @@ static bool component_is_sound(struct span name) {
     return name.n > 0 && name.n <= OS_NAME_MAX && !dots && memchr(name.p, 0, name.n) == NULL;
 }
 
-bool apply_place_of(struct span path, struct apply_place *place, struct err *why) {
+int apply_place_of(struct span path, struct apply_place *place, struct err *why) {
     place->parent = span_of(path.p, 0);
     place->name[0] = 0;
     if (path.n == 0)
-        return true;
+        return 0;
     size_t at = 0;
     struct span name = {0};
     bool sound = path.n <= MANIFEST_PATH_MAX;
@@ -44,14 +44,13 @@ bool apply_place_of(struct span path, struct apply_place *place, struct err *why
     }
     if (!sound) {
         struct apply_shown shown;
-        (void)ERR(why, ERR_ENTRY_REFUSED, "%s: not a path below the target",
-                  apply_show(&shown, path));
-        return false;
+        return ERR(why, ERR_ENTRY_REFUSED, "%s: not a path below the target",
+                   apply_show(&shown, path));
     }
     memcpy(place->name, name.p, name.n);
     place->name[name.n] = 0;
     place->parent.n = path.n - name.n - (path.n > name.n ? 1 : 0);
-    return true;
+    return 0;
 }
 
 enum apply_result apply_trouble(struct err *why, struct span path, int sys, const char *doing) {
