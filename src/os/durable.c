@@ -31,10 +31,10 @@ int durable_seal(int *fd, int tmp_dirfd, const char *tmp, int to_dirfd, const ch
 
 static int write_in(int dirfd, const char *name, struct span bytes, unsigned mode, bool replace,
                     struct err *err) {
-    uint8_t random[8];
-    char tmp[OS_NAME_MAX + 1], hex[2 * sizeof random + 1];
-    os_random(random, sizeof random);
-    text_hex(hex, random, sizeof random);
+    uint8_t noise[8];
+    char tmp[OS_NAME_MAX + 1], hex[2 * sizeof noise + 1];
+    os_random(noise, sizeof noise);
+    text_hex(hex, noise, sizeof noise);
     (void)text_format(tmp, sizeof tmp, ".tmp-%s", hex);
 
     OS_FD_AUTO int fd = OS_FD_NONE;

@@ -10,4 +10,5 @@
 #include "os/durable.h"
 #include "os/fault.h"
 #include "os/file.h"
+#include "os/random.h"
 #include "os/thread.h"
