@@ -33,7 +33,7 @@ int apply_place_of(struct span path, struct apply_place *place, struct err *why)
     if (path.n == 0)
         return 0;
     size_t at = 0;
-    struct span name = {0};
+    struct span name = path;
     bool sound = path.n <= MANIFEST_PATH_MAX;
     while (sound && at <= path.n) {
         const uint8_t *from = path.p + at;
