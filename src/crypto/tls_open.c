@@ -153,11 +153,10 @@ int tls_open(struct tls_context *context, enum tls_side side, int *fd, uint32_t 
 void tls_close(struct tls *tls) {
     if (tls == NULL)
         return;
-    struct err err;
     if (!tls->broken && !tls->cancelled) {
         (void)SSL_shutdown(tls->ssl);
         /* A goodbye that does not fit into the socket at once is not worth waiting for. */
-        (void)tls_flush(tls, 1, &err);
+        (void)tls_flush(tls, 1, NULL);
     }
     crypto_forget();
     SSL_free(tls->ssl);

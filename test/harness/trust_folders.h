@@ -7,6 +7,7 @@
  *   ... trust_server_open(folders.server_fd, NULL, &server, &err) ... folders.computer ...
  *   trust_folders_done(&folders);
  */
+#include "base/text.h"
 #include "control/trust/trust.h"
 #include "os/file.h"
 #include "scratch.h"
@@ -79,4 +80,31 @@ static inline void trust_folders_done(struct trust_folders *folders) {
     os_close(&folders->agent_fd);
     scratch_remove(folders->path);
     trust_fixture_done(&folders->trust);
+}
+
+/* An agent with its own folder, certificate made from the template. */
+struct trust_newcomer {
+    struct fixture_side side;
+    int fd;
+    struct buf metadata;
+};
+
+static inline int trust_newcomer_join(const struct trust_folders *folders,
+                                      const struct x509_template *template,
+                                      const struct trust_opts *opts,
+                                      struct trust_newcomer *newcomer, struct err *err) {
+    static unsigned count;
+    char name[32];
+    (void)text_format(name, sizeof name, "newcomer-%u", ++count);
+    *newcomer = (struct trust_newcomer){.fd = trust_folders_make(folders->path, name)};
+    fixture_issue(&folders->trust.ca, template, &newcomer->side);
+    const struct trust_material material = fixture_material(&folders->trust, &newcomer->side);
+    return trust_agent_set_server(newcomer->fd, buf_span(&folders->server_metadata), &material,
+                                  opts, &newcomer->metadata, err);
+}
+
+static inline void trust_newcomer_done(struct trust_newcomer *newcomer) {
+    os_close(&newcomer->fd);
+    fixture_side_done(&newcomer->side);
+    buf_done(&newcomer->metadata);
 }

@@ -4,7 +4,7 @@
 /* A text file, replaced as a whole:
  *   casemate-ca 1
  *   crl NUMBER
- *   SERIAL ISSUED NOT-AFTER REVOKED SHA256 NAME      one line for each certificate; REVOKED 0: no */
+ *   SERIAL ISSUED NOT-AFTER REVOKED SHA256 NAME    for each certificate; REVOKED 0: it is not */
 #define INDEX_HEAD "casemate-ca 1"
 #define LINE_MAX_BYTES 512
 #define INDEX_BYTES_MAX (64u << 20)

@@ -7,8 +7,8 @@
  *   original = yes|no  what may be read may also be restored to its own place
  *   devices = yes|no   device nodes may be restored
  *   set-id = yes|no    set-uid, set-gid and capabilities may be restored
- * What is not named is denied; so is everything when there is no file.  The file belongs to root (or
- * to the user the agent runs as) and nobody else may write it.  Threads: read-only once loaded.
+ * What is not named is denied; so is everything when there is no file.  The file belongs to root
+ * (or to the user the agent runs as) and nobody else may write it.  Threads: read-only once loaded.
  * Errors: ERR_POLICY with file and line. */
 #include "base/base.h"
 

@@ -7,7 +7,7 @@
 
 /* The files of the folder.  Each is replaced as a whole; metadata comes last, and the server's file
  * after it, so that a crash between leaves what was there before, or an identity whose metadata
- * file must be written again.  Certificate and key are one file because they count only together. */
+ * file must be written again.  Certificate and key are one file: they count only together. */
 #define TRUST_IDENTITY "identity.pem"   /* 0600: certificate, issuers, private key */
 #define TRUST_ANCHORS "anchors.pem"     /* authorities we trust */
 #define TRUST_CRL "crl.pem"             /* their revocation lists */
@@ -66,8 +66,8 @@ struct trust_rules {
                                      struct err *err);
 
 /* ---- trust_judge.c ---- */
-/* Everything docs/format/cred.md wants of the other side's file, but for duplicates.  Spans of *file
- * point into `metadata`; `info` is of the certificate. */
+/* Everything docs/format/cred.md wants of the other side's file, but for duplicates.  Spans of
+ * *file point into `metadata`; `info` is of the certificate. */
 [[nodiscard]] int trust_judge(const struct trust_side *ours, struct span metadata,
                               enum cred_role wanted, const struct trust_rules *rules,
                               struct cred_file *file, struct x509_info *info, struct digest *anchor,

@@ -40,11 +40,13 @@ static bool url_allowed(struct span url) {
 }
 
 static bool chain_allowed(const struct cred *cred) {
+    if (cred->chain_n < 2 || cred->chain_n > CRED_CHAIN_MAX || cred->anchor_i < 1 ||
+        cred->anchor_i >= cred->chain_n)
+        return false;
     for (size_t i = 0; i < cred->chain_n; i++)
         if (cred->chain[i].n == 0 || cred->chain[i].n > CRED_CERTIFICATE_MAX)
             return false;
-    return cred->chain_n >= 2 && cred->chain_n <= CRED_CHAIN_MAX && cred->anchor_i >= 1 &&
-           cred->anchor_i < cred->chain_n;
+    return true;
 }
 
 static bool allowed(const struct cred *cred) {

@@ -123,6 +123,7 @@ static void values_that_cannot_be_are_refused(void **state) {
     size_t chain = url + 30;
     expect_refused_with(chain, 1); /* certificates */
     expect_refused_with(chain, 7);
+    expect_refused_with(chain, 255);
     expect_refused_with(chain + 1, 0); /* anchor */
     expect_refused_with(chain + 1, 3);
     expect_refused_with(chain + 2, 0); /* an empty certificate */
