@@ -38,9 +38,8 @@ static void put_refs(struct buf *out, struct buf *digests, const struct entry *e
     varint_put(out, (uint64_t)entry->ref_n << 1);
     for (uint32_t i = 0; i + !torn < entry->ref_n; i++)
         varint_put(out, entry->refs[i].length);
-    uint8_t *to = buf_extend(digests, entry->ref_n * sizeof(struct digest));
     for (uint32_t i = 0; i < entry->ref_n; i++)
-        memcpy(to + i * sizeof(struct digest), entry->refs[i].name.b, sizeof(struct digest));
+        buf_put(digests, entry->refs[i].name.b, sizeof entry->refs[i].name.b);
 }
 
 static void put_index(struct buf *out, struct buf *digests, const struct entry *entry) {

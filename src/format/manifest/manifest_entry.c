@@ -20,6 +20,8 @@ bool entry_xattr_next(struct cursor *c, struct span *name, struct span *value) {
 }
 
 bool xattrs_valid(struct span list) {
+    if (list.n == 0)
+        return true;
     struct cursor c = cursor_of(list);
     struct span before = {0}, name, value;
     while (entry_xattr_next(&c, &name, &value)) {
