@@ -64,11 +64,13 @@ int scan_item_read(const struct scan_item *item, uint64_t offset, void *to, size
 /* After reading: does the item still have the size, mtime, ctime, inode it was listed with? */
 bool scan_item_unchanged(const struct scan_entry *entry, const struct scan_item *item);
 /* xattrs of the open item, or of a directory, symlink or special by name; encoded for struct
- * entry.xattrs (appended). */
+ * entry.xattrs (appended).  E2BIG: more than the manifest has room for (half of
+ * MANIFEST_ENTRY_BYTES_MAX, the path included). */
 int scan_xattrs(const struct scan_entry *entry, const struct scan_item *item, struct buf *out);
 /* Target of a SYMLINK, appended. */
 int scan_link(const struct scan_entry *entry, struct buf *out);
-/* Data extents of a sparse file (SEEK_DATA); more than max: treated as one extent.  errno or 0. */
+/* Data extents of a sparse file (SEEK_DATA) below `size`; more than max: joined across the
+ * narrowest holes between them.  errno or 0. */
 int scan_extents(const struct scan_item *item, uint64_t size, struct extent *extents, size_t max,
                  size_t *n);
 /* Is this a disk image or database file, which fixed blocks suit better than content-defined cuts?

@@ -24,7 +24,6 @@
 #define SCAN_OPEN_DIRS_MAX 256u /* kept open for the items of live entries */
 #define SCAN_THREADS_MAX 16u
 #define SCAN_BLOCK_BYTES 65536u
-#define SCAN_XATTR_BYTES_MAX 65536u /* of one entry, encoded */
 
 /* A name of a listed directory.  Sorting looks at `head` first. */
 struct scan_name {

@@ -101,24 +101,61 @@ int scan_link(const struct scan_entry *entry, struct buf *out) {
     return sys != 0 ? sys : os_fs_read_link(at.fd, entry->name, out);
 }
 
+struct extent_list {
+    struct extent *p;
+    size_t n, max;
+    uint64_t gap; /* holes narrower than this are taken as data */
+};
+
+static uint64_t end_of(const struct extent *extent) {
+    return extent->offset + extent->length;
+}
+
+/* Room for more: join neighbours across the narrowest holes until a quarter of the list is
+ * free. */
+static void join_near(struct extent_list *list) {
+    while (list->n > 1 && list->n > list->max - list->max / 4) {
+        list->gap *= 2;
+        size_t kept = 0;
+        for (size_t i = 1; i < list->n; i++) {
+            struct extent *last = &list->p[kept];
+            if (list->p[i].offset - end_of(last) < list->gap)
+                last->length = end_of(&list->p[i]) - last->offset;
+            else
+                list->p[++kept] = list->p[i];
+        }
+        list->n = kept + 1;
+    }
+}
+
+static void add_extent(struct extent_list *list, uint64_t start, uint64_t end) {
+    if (list->n == list->max)
+        join_near(list);
+    struct extent *last = list->n > 0 ? &list->p[list->n - 1] : NULL;
+    if (last != NULL && (list->n == list->max || start - end_of(last) < list->gap))
+        last->length = end - last->offset;
+    else
+        list->p[list->n++] = (struct extent){.offset = start, .length = end - start};
+}
+
 int scan_extents(const struct scan_item *item, uint64_t size, struct extent *extents, size_t max,
                  size_t *n) {
-    *n = 0;
+    struct extent_list list = {.p = extents, .max = max, .gap = 1};
     uint64_t start, end = 0;
-    while (end < size) {
-        int sys = os_fs_next_data(item->fd, end, &start, &end);
-        if (sys == ENXIO || (sys == 0 && start >= size))
-            return 0;
-        if (sys != 0 && sys != EINVAL && sys != EOPNOTSUPP)
-            return sys;
-        if (sys != 0 || *n == max) { /* not told, or too ragged to be worth it */
-            extents[0] = (struct extent){.offset = 0, .length = size};
-            *n = 1;
-            return 0;
+    int sys = 0;
+    while (end < size && sys == 0) {
+        sys = os_fs_next_data(item->fd, end, &start, &end);
+        if (sys == EINVAL || sys == EOPNOTSUPP) { /* a file system that does not tell */
+            list.n = 0;
+            start = 0;
+            end = size;
+            sys = 0;
         }
-        extents[(*n)++] = (struct extent){.offset = start, .length = MIN(end, size) - start};
+        if (sys == 0 && start < size)
+            add_extent(&list, start, MIN(end, size));
     }
-    return 0;
+    *n = list.n;
+    return sys == ENXIO ? 0 : sys;
 }
 
 /* ---- extended attributes ---- */
@@ -152,7 +189,8 @@ static void names_of(const struct buf *raw, name_list *names) {
         qsort(names->p, names->n, sizeof *names->p, by_bytes);
 }
 
-static int put_values(int fd, const char *name, const name_list *names, struct buf *out) {
+static int put_values(int fd, const char *name, const name_list *names, size_t max,
+                      struct buf *out) {
     size_t before = out->n;
     struct buf value = {0};
     int sys = 0;
@@ -163,7 +201,7 @@ static int put_values(int fd, const char *name, const name_list *names, struct b
             entry_xattr_put(out, span_text(names->p[i]), buf_span(&value));
         else if (sys == ENODATA) /* removed since it was listed */
             sys = 0;
-        if (out->n - before > SCAN_XATTR_BYTES_MAX)
+        if (out->n - before > max)
             sys = E2BIG;
     }
     buf_done(&value);
@@ -188,7 +226,8 @@ int scan_xattrs(const struct scan_entry *entry, const struct scan_item *item, st
         raw.n--;
         name_list names = {0};
         names_of(&raw, &names);
-        sys = put_values(at.fd, name, &names, out);
+        size_t max = MANIFEST_ENTRY_BYTES_MAX / 2; /* the rest is for extents and chunks */
+        sys = put_values(at.fd, name, &names, max - MIN(max, entry->meta.path.n), out);
         vec_done(&names);
     }
     buf_done(&raw);

@@ -35,6 +35,7 @@ void scan_links_mark(struct scan_links *links, struct scan_entry *entry) {
     struct scan_link *link = &links->slots[slot_of(links, meta->dev, meta->ino, entry->btime_ns)];
     if (link->path != NULL) {
         meta->kind = ENTRY_HARDLINK;
+        meta->rdev_major = meta->rdev_minor = 0; /* told by the first path */
         meta->link = span_text(link->path);
         return;
     }

@@ -291,16 +291,49 @@ static void extents_tell_where_data_is(void **state) {
     assert_int_equal(extents[0].length, 100); /* cut at the size that is asked about */
     assert_int_equal(scan_extents(&item, size, extents, 5, &n), 0);
     assert_int_equal(n, 5);
-    assert_int_equal(scan_extents(&item, size, extents, 4, &n), 0);
-    assert_int_equal(n, 1); /* too many: one for all */
-    assert_int_equal(extents[0].offset, 0);
-    assert_int_equal(extents[0].length, size);
+    assert_int_equal(scan_extents(&item, size, extents, 1, &n), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(extents[0].offset, 1 << 20);
+    assert_int_equal(extents[0].length, (4 << 20) + sizeof block);
     assert_int_equal(ftruncate(fd, 0), 0);
     assert_int_equal(ftruncate(fd, 1 << 20), 0);
     assert_int_equal(scan_extents(&item, 1 << 20, extents, 8, &n), 0);
     assert_int_equal(n, 0);
     assert_int_equal(scan_extents(&item, 0, extents, 8, &n), 0);
     assert_int_equal(n, 0);
+    scan_item_close(&item);
+    assert_int_equal(close(fd), 0);
+}
+
+static void more_extents_than_fit_are_joined_across_narrow_holes(void **state) {
+    (void)state;
+    int fd = open(at("ragged"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    char block[4096];
+    memset(block, 'x', sizeof block);
+    for (off_t i = 0; i < 50; i++) { /* pairs 4 KiB apart, a wide hole after each */
+        assert_int_equal(pwrite(fd, block, sizeof block, i * (1 << 20)), sizeof block);
+        assert_int_equal(pwrite(fd, block, sizeof block, i * (1 << 20) + 8192), sizeof block);
+    }
+    SCOPED(one) one = find("ragged");
+    struct scan_item item;
+    struct extent extents[128];
+    size_t n;
+    uint64_t size = one.entry->meta.size;
+    assert_int_equal(scan_item_open(one.entry, &item), 0);
+    assert_int_equal(scan_extents(&item, size, extents, 128, &n), 0);
+    if (n == 100) {
+        assert_int_equal(scan_extents(&item, size, extents, 99, &n), 0);
+        assert_int_equal(n, 50);
+        for (size_t i = 0; i < n; i++) {
+            assert_int_equal(extents[i].offset, i << 20);
+            assert_int_equal(extents[i].length, 12288);
+        }
+        for (size_t max = 2; max < 60; max++) {
+            assert_int_equal(scan_extents(&item, size, extents, max, &n), 0);
+            assert_in_range(n, 1, max);
+            assert_int_equal(extents[n - 1].offset + extents[n - 1].length, size);
+        }
+    }
     scan_item_close(&item);
     assert_int_equal(close(fd), 0);
 }
@@ -399,6 +432,7 @@ int main(void) {
         TEST(attributes_of_every_kind_come_sorted_by_name),
         TEST(a_large_attribute_is_kept_or_reported),
         TEST(extents_tell_where_data_is),
+        TEST(more_extents_than_fit_are_joined_across_narrow_holes),
         TEST(images_and_databases_want_fixed_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
