@@ -29,7 +29,7 @@ static bool unquote(char **value) {
 static const struct args_option *key_named(const struct args *args, const char *name) {
     const struct args_option *option = args_option_of(args, name);
     const struct args_command *command = args->program->commands;
-    for (; option == NULL && command != NULL && command->name != NULL; command++)
+    for (; (option == NULL || !option->key) && command != NULL && command->name != NULL; command++)
         option = args_find_option(command->options, name);
     return option != NULL && option->key ? option : NULL;
 }

@@ -77,7 +77,8 @@ static int add_fresh(struct run *run, struct scan_entry *scanned, struct err *er
         read_small_parts(run, node);
         return 0;
     }
-    if (node->entry.size <= SMALL_FILE_MAX)
+    bool holes = scanned->blocks * 512 + HOLE_BYTES_MIN <= node->entry.size;
+    if (node->entry.size <= SMALL_FILE_MAX && !holes)
         return batch_add_file(run, node, (uint32_t)node->entry.size, err);
     return stream_file(run, node, err);
 }
@@ -218,8 +219,8 @@ static int read_last_commit(struct run *run, struct span file, const struct back
     if (memcmp(key.b, run->last.agent_key, sizeof key.b) != 0 ||
         sign_verify(&key, buf_span(&part), &signature, NULL) != 0 ||
         memcmp(run->last.source, run->order->source, sizeof run->last.source) != 0)
-        run->base =
-            false; /* another agent's key, e.g. after a re-attach: chain on, but believe nothing of it */
+        run->base = false; /* another agent's key, e.g. after a re-attach: chain on, but believe
+                              nothing of it */
     struct digest hash;
     commit_hash(file, &hash);
     run->result->regressed =

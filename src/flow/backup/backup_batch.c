@@ -1,5 +1,6 @@
-/* The pool of batches.  A batch is about a megabyte of plain content in directory order: small files to be read, a
- * part of a large file, or pages of the manifest.  Submitted, it belongs to the workers until batch_return(). */
+/* The pool of batches.  A batch is about a megabyte of plain content in directory order: small
+ * files to be read, a part of a large file, or pages of the manifest.  Submitted, it belongs to the
+ * workers until batch_return(). */
 #include "flow/backup/backup_int.h"
 
 int batch_pool_open(struct run *run) {

@@ -1,15 +1,16 @@
 #pragma once
 /* flow/backup, inside: one run, and what its files share.
  *
- *   scan --> sequencer (backup.c, backup_merge.c, backup_stream.c) --> batches --> workers (backup_work.c) --> channel
- *                 |                                                                   |
+ *   scan --> sequencer (backup.c, backup_merge.c, backup_stream.c) --> batches --> workers
+ * (backup_work.c) --> channel |                                                                   |
  *                 +--> list of nodes (backup_list.c), in manifest order <-- pieces ---+
  *                              |
  *                              v  manifest builder --> tree pages --> batches
  *
- * A node is one entry (or a run of unchanged entries of an old leaf) waiting for its turn.  A piece is the chunk list
- * of one part of a file, filled by a worker.  Only the sequencer touches nodes and the builder; a worker touches the
- * node of an item it is reading until it marks the piece done. */
+ * A node is one entry (or a run of unchanged entries of an old leaf) waiting for its turn.  A piece
+ * is the chunk list of one part of a file, filled by a worker.  Only the sequencer touches nodes
+ * and the builder; a worker touches the node of an item it is reading until it marks the piece
+ * done. */
 #include <stdatomic.h>
 
 #include "data/chunker/chunker.h"
@@ -20,6 +21,7 @@
 #define BATCH_ITEMS_MAX 512u
 #define BATCH_CHUNKS_MAX FRAME_NAMES_MAX
 #define SMALL_FILE_MAX (256u * 1024) /* larger files are streamed by the sequencer */
+#define HOLE_BYTES_MIN 4096u         /* what a file must lack in blocks to be looked at for holes */
 #define PAGES_AHEAD 64u
 #define PROGRESS_EVERY_NS 250000000u
 

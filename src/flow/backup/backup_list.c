@@ -1,4 +1,5 @@
-/* Entries wait here, in manifest order, until their content is named; then they go to the manifest builder. */
+/* Entries wait here, in manifest order, until their content is named; then they go to the manifest
+ * builder. */
 #include "flow/backup/backup_int.h"
 
 static void hold(struct run *run, struct node *node, size_t bytes) {

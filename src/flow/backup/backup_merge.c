@@ -1,8 +1,10 @@
-/* The newest point's tree beside the scan, both in the same order.  Entries that are unchanged are never copied: they
- * become runs [from, to) of an old leaf, and a run that is a whole leaf goes into the new tree as one reference. */
+/* The newest point's tree beside the scan, both in the same order.  Entries that are unchanged are
+ * never copied: they become runs [from, to) of an old leaf, and a run that is a whole leaf goes
+ * into the new tree as one reference. */
 #include "flow/backup/backup_int.h"
 
-/* Time stamps move in ticks: what changed this shortly before the last run began, or after, is read again. */
+/* Time stamps move in ticks: what changed this shortly before the last run began, or after, is read
+ * again. */
 #define TICK_NS 20000000
 
 struct level {

@@ -1,5 +1,5 @@
-/* The receiver never waits for anyone but the server: what it hands on has room reserved (pages by credit, batches by
- * their own queue slots), so that the two sides cannot wait for each other. */
+/* The receiver never waits for anyone but the server: what it hands on has room reserved (pages by
+ * credit, batches by their own queue slots), so that the two sides cannot wait for each other. */
 #include "flow/backup/backup_int.h"
 
 static int take_page(struct run *run, struct span body, struct err *err) {

@@ -1,9 +1,10 @@
 /* Names of chunks this session has sent, so that equal content is sent once.
  *
- * Only 64 bits of each name are kept, mixed with a secret of the session: a collision (about 2^-23 for two million
- * names) would leave a chunk out, the server's closure check would refuse the commit, and the next run, with another
- * secret, sends it.  Nobody can make one on purpose.  When the table is full, later names are no longer remembered: they
- * are sent again and the store drops them. */
+ * Only 64 bits of each name are kept, mixed with a secret of the session: a collision (about 2^-23
+ * for two million names) would leave a chunk out, the server's closure check would refuse the
+ * commit, and the next run, with another secret, sends it.  Nobody can make one on purpose.  When
+ * the table is full, later names are no longer remembered: they are sent again and the store drops
+ * them. */
 #include "flow/backup/backup_int.h"
 #include "os/random.h"
 

@@ -1,5 +1,5 @@
-/* Large files: the sequencer reads them part by part and finds the cuts; workers name, compress and send.  So one file
- * keeps every processor busy. */
+/* Large files: the sequencer reads them part by part and finds the cuts; workers name, compress and
+ * send.  So one file keeps every processor busy. */
 #include <errno.h>
 
 #include "flow/backup/backup_int.h"
@@ -32,7 +32,8 @@ static void submit(struct stream *stream, struct batch *batch, uint32_t length) 
     batch_submit(stream->run, batch);
 }
 
-/* Blocks of the file, aligned to its offsets: an insertion is rare in what is cut this way, an overwrite common. */
+/* Blocks of the file, aligned to its offsets: an insertion is rare in what is cut this way, an
+ * overwrite common. */
 static uint32_t cut_fixed(const struct stream *stream, struct batch *batch, uint64_t start,
                           size_t n) {
     uint32_t block = stream->run->params.fixed_bytes;
@@ -104,7 +105,8 @@ static int read_extent(struct stream *stream, const struct extent *extent, struc
     return 0;
 }
 
-/* Where the data lies: all of it, or, for a file with fewer blocks than its size needs, its extents. */
+/* Where the data lies: all of it, or, for a file with fewer blocks than its size needs, its
+ * extents. */
 static int find_extents(struct stream *stream) {
     struct node *node = stream->node;
     uint64_t size = node->entry.size;

@@ -1,5 +1,5 @@
-/* A worker takes a batch twice: first it reads, cuts and names the content, then, when it is known which chunks the
- * server lacks, it compresses those into segments and sends them. */
+/* A worker takes a batch twice: first it reads, cuts and names the content, then, when it is known
+ * which chunks the server lacks, it compresses those into segments and sends them. */
 #include <errno.h>
 
 #include "flow/backup/backup_int.h"
@@ -53,7 +53,8 @@ static void unreadable(struct run *run, struct node *node, int sys) {
     run_problem(run, node->entry.path, sys, sys == ENOENT ? "vanished" : "cannot be read");
 }
 
-/* A small file, whole.  It was listed with item->length bytes: it may have fewer now, and more are not read. */
+/* A small file, whole.  It was listed with item->length bytes: it may have fewer now, and more are
+ * not read. */
 static void read_file(struct run *run, struct batch *batch, struct item *item) {
     struct node *node = item->node;
     struct scan_item file = {.fd = OS_FD_NONE};
@@ -102,7 +103,8 @@ static int send_segment(struct worker *worker, const struct segment_chunk *chunk
                         span_of(NULL, 0), err);
 }
 
-/* Wanted chunks from *i on that fit into one segment; the plain bytes are joined only when something lies between. */
+/* Wanted chunks from *i on that fit into one segment; the plain bytes are joined only when
+ * something lies between. */
 static struct span gather(struct worker *worker, const struct batch *batch, uint32_t *i,
                           struct segment_chunk *chunks, uint32_t *n) {
     uint32_t bytes = 0, start = 0;
