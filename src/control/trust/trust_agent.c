@@ -140,9 +140,12 @@ int trust_agent_put_crl(struct trust_agent *agent, struct span file, struct err 
     AUTO(tls_context) *context = NULL;
     struct trust_pin pin;
     OS_FD_AUTO int fd = OS_FD_NONE;
+    bool news = false;
     if (read_folder(agent, &side, &pin, &context, err) != 0 ||
-        trust_side_merge_crl(&side, file, X509_CRL_SKIP_NONE, err) != 0)
+        trust_side_merge_crl(&side, file, X509_CRL_SKIP_NONE, &news, err) != 0)
         return -1;
+    if (!news)
+        return 0;
     tls_context_free(TAKE(context)); /* made with the lists of before */
     if (trust_side_context(&side, &agent->rules, &pin.anchor_sha256, &context, err) != 0 ||
         trust_folder_open(agent->state_fd, &fd, err) != 0 ||

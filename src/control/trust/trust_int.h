@@ -46,9 +46,9 @@ void trust_side_done(struct trust_side *side);
 [[nodiscard]] int trust_side_take(struct trust_side *side, const struct trust_material *material,
                                   const struct trust_opts *opts, struct span hinted_crl,
                                   struct err *err);
-/* The lists of `offered` that are news, into the side. */
+/* The newer lists of `offered` into the side; *news: there were any. */
 [[nodiscard]] int trust_side_merge_crl(struct trust_side *side, struct span offered,
-                                       enum x509_crl_skip skip, struct err *err);
+                                       enum x509_crl_skip skip, bool *news, struct err *err);
 
 /* ---- trust_introduce.c ---- */
 /* Write the side's own metadata, one generation on, signed.  opts NULL: as it was before. */

@@ -40,15 +40,17 @@ static int gather_anchors(struct trust_side *side, const struct trust_material *
 }
 
 int trust_side_merge_crl(struct trust_side *side, struct span offered, enum x509_crl_skip skip,
-                         struct err *err) {
+                         bool *news, struct err *err) {
     struct buf pem = {0}, merged = {0};
+    *news = false;
     int rc = offered.n > 0 ? x509_crl_import(offered, &pem, err) : 0;
     if (rc == 0 && pem.n > 0)
         rc = x509_crl_merge(buf_span(&side->crl_pem), buf_span(&pem), buf_span(&side->anchors_pem),
                             skip, &merged, err);
-    if (rc == 0 && pem.n > 0) {
+    if (rc == 0 && pem.n > 0 && !span_equal(buf_span(&merged), buf_span(&side->crl_pem))) {
         buf_clear(&side->crl_pem);
         buf_put_span(&side->crl_pem, buf_span(&merged));
+        *news = true;
     }
     buf_done(&pem);
     buf_done(&merged);
@@ -76,10 +78,11 @@ int trust_side_take(struct trust_side *side, const struct trust_material *materi
         x509_chain_select(bundle, material->thumbprint, &side->chain, err) != 0 ||
         gather_anchors(side, material, err) != 0)
         return -1;
-    if (trust_side_merge_crl(side, material->crl, X509_CRL_SKIP_OLDER, err) != 0)
+    bool news;
+    if (trust_side_merge_crl(side, material->crl, X509_CRL_SKIP_OLDER, &news, err) != 0)
         return ERR_NOTE(err, "revocation list");
-    struct err ignored; /* a hint that cannot be read is none */
-    (void)trust_side_merge_crl(side, hinted_crl, X509_CRL_SKIP_OLDER_AND_FOREIGN, &ignored);
+    /* A hint that cannot be read is none. */
+    (void)trust_side_merge_crl(side, hinted_crl, X509_CRL_SKIP_OLDER_AND_FOREIGN, &news, NULL);
     if (check_ours(side, opts, err) != 0)
         return -1;
     if (side->seed != NULL)

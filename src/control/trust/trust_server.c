@@ -118,9 +118,12 @@ int trust_server_put_crl(struct trust_server *server, struct span file, struct e
     AUTO(tls_context) *context = NULL;
     OS_FD_AUTO int fd = OS_FD_NONE;
     struct trust_rules rules = rules_now(server);
+    bool news = false;
     if (read_folder(server->state_fd, &rules, &side, &context, err) != 0 ||
-        trust_side_merge_crl(&side, file, X509_CRL_SKIP_NONE, err) != 0)
+        trust_side_merge_crl(&side, file, X509_CRL_SKIP_NONE, &news, err) != 0)
         return -1;
+    if (!news)
+        return 0;
     tls_context_free(TAKE(context)); /* made with the lists of before */
     if (trust_side_context(&side, &rules, NULL, &context, err) != 0 ||
         trust_folder_open(server->state_fd, &fd, err) != 0 ||
