@@ -1,5 +1,6 @@
-/* chunker [FILE...] -- speed of every engine of the chunker on random bytes and on the given files, the
- * sizes it makes, and what deduplication between the files saves (against fixed blocks of 64 KiB). */
+/* chunker [FILE...] -- speed of every engine of the chunker on random bytes and on the given
+ * files, the sizes it makes, and what deduplication between the files saves (against fixed
+ * blocks of 64 KiB). */
 #include <math.h>
 #include <stdio.h>
 
@@ -59,8 +60,8 @@ static int by_bytes(const void *a, const void *b) {
 static void name_all(const struct chunker *chunker, struct span bytes, struct names *names) {
     for (size_t at = 0; at < bytes.n;) {
         struct span rest = span_of(bytes.p + at, bytes.n - at);
-        size_t n = chunker != NULL ? chunker_next(chunker, rest, true)
-                                   : MIN(rest.n, (size_t)64 * 1024);
+        size_t n =
+            chunker != NULL ? chunker_next(chunker, rest, true) : MIN(rest.n, (size_t)64 * 1024);
         struct digest *name = vec_push(&names->all);
         hash_typed(CHUNK_DATA, span_of(rest.p, n), name);
         be32_put(name->b + 28, (uint32_t)n); /* 28 bytes are name enough here */

@@ -1,5 +1,5 @@
-/* manifest [ENTRIES] -- what the manifest codec costs per entry: build, walk, page decode, seek, diff; and
- * the bytes.  The tree is synthetic: 24 small files to a folder, four levels deep. */
+/* manifest [ENTRIES] -- what the manifest codec costs per entry: build, walk, page decode, seek,
+ * diff; and the bytes.  The tree is synthetic: 24 small files to a folder, four levels deep. */
 #include <stdio.h>
 
 #include "base/text.h"

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     }
     struct buf again = {0};
-    info_put(&again, &info);
+    manifest_info_put(&again, &info);
     INVARIANT(span_equal(buf_span(&again), span_of(data, size)));
     buf_done(&again);
     return 0;

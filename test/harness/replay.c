@@ -1,6 +1,7 @@
-/* The main of a fuzz target built without libFuzzer: runs it over every file of the folders named,
- * over every truncation of the smaller ones, and over some hundred damaged copies of each.  The damage
- * is the same for the same CASEMATE_SEED; CASEMATE_FUZZ_ROUNDS says how many copies (docs/fuzzing.md). */
+/* The main of a fuzz target built without libFuzzer: runs it over every file of the folders
+ * named, over every truncation of the smaller ones, and over some hundred damaged copies of
+ * each.  The damage is the same for the same CASEMATE_SEED; CASEMATE_FUZZ_ROUNDS says how many
+ * copies (docs/fuzzing.md). */
 #include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>

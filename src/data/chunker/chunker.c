@@ -57,8 +57,8 @@ static void draw_tables(struct chunker *chunker, uint64_t *state) {
     }
 }
 
-/* A run of one byte b makes h = -g(b).  It must not be a candidate: zeros would be cut at the minimum,
- * and the second test made at every position. */
+/* A run of one byte b makes h = -g(b).  It must not be a candidate: zeros would be cut at the
+ * minimum, and the second test made at every position. */
 static bool runs_are_no_candidates(const struct chunker *chunker) {
     for (unsigned b = 0; b < 256; b++)
         if ((uint16_t)-chunker->gear[b] < CANDIDATE_BELOW)

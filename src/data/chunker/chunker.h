@@ -22,7 +22,7 @@ static inline void chunker_auto(struct chunker **p) {
     chunker_free(*p);
 }
 
-/* Length of the first chunk of `bytes`, the same on every processor.  `last` says that the file ends there.  Without `last` the
- * answer 0 means: no cut within these bytes, come again with more (never when bytes.n >=
- * max_bytes). */
+/* Length of the first chunk of `bytes`, the same on every processor.  `last` says that the file
+ * ends there.  Without `last` the answer 0 means: no cut within these bytes, come again with
+ * more (never when bytes.n >= max_bytes). */
 size_t chunker_next(const struct chunker *chunker, struct span bytes, bool last);

@@ -1,5 +1,5 @@
-/* 32 positions at a time.  The sum over 16 bytes is made in four doublings, from the sums over 1, 2, 4
- * and 8 bytes of the positions 1, 2, 4 and 8 before. */
+/* 32 positions at a time.  The sum over 16 bytes is made in four doublings, from the sums over
+ * 1, 2, 4 and 8 bytes of the positions 1, 2, 4 and 8 before. */
 #include "data/chunker/chunker_int.h"
 
 #if defined(__x86_64__)

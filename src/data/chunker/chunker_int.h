@@ -6,8 +6,8 @@
  *   i is a candidate when h(i) < CANDIDATE_BELOW            one position in 1024
  *   a candidate is a boundary when a hash of the last 64 bytes is below the limit
  *
- * The first test is made for SIMD, the second decides how often.  Only the 64 bytes before a boundary
- * have a say in it. */
+ * The first test is made for SIMD, the second decides how often.  Only the 64 bytes before a
+ * boundary have a say in it. */
 #include "data/chunker/chunker.h"
 
 #define WINDOW_BYTES 64u
@@ -21,7 +21,8 @@ struct chunker {
     uint16_t gear[256];              /* g itself */
     uint64_t key;
     unsigned strict_shift, easy_shift; /* a boundary when hash >> shift is 0 */
-    /* The first length in [from, to) at which `bytes` has a boundary, or 0.  from >= WINDOW_BYTES. */
+    /* The first length in [from, to) at which `bytes` has a boundary, or 0.  from >=
+     * WINDOW_BYTES. */
     size_t (*scan)(const struct chunker *chunker, const uint8_t *bytes, size_t from, size_t to,
                    unsigned shift);
 };

@@ -30,15 +30,17 @@ struct commit {
     uint8_t agent_signature[COMMIT_SIGNATURE_BYTES], server_signature[COMMIT_SIGNATURE_BYTES];
 };
 
-/* Is it one that commit_get() would accept?  For the sides, before they sign.  ERR_FORMAT: a state,
- * sequence, count or text that cannot be (complete with problems, a first one with a predecessor). */
+/* Is it one that commit_get() would accept?  For the sides, before they sign.  ERR_FORMAT: a
+ * state, sequence, count or text that cannot be (complete with problems, a first one with a
+ * predecessor). */
 [[nodiscard]] int commit_check(const struct commit *commit, struct err *err);
 /* The bytes the agent signs: type tag, then everything up to its signature.  Appended. */
 void commit_agent_part(struct buf *out, const struct commit *commit);
 /* Decode what commit_agent_part() made; the server's part and both signatures of *out are zero.
  * ERR_FORMAT, ERR_FORMAT_VERSION. */
 [[nodiscard]] int commit_agent_part_get(struct span in, struct commit *out, struct err *err);
-/* The bytes the server signs: type tag, agent's part, agent's signature, server's part.  Appended. */
+/* The bytes the server signs: type tag, agent's part, agent's signature, server's part.
+ * Appended. */
 void commit_server_part(struct buf *out, const struct commit *commit);
 /* The whole file.  Appended. */
 void commit_put(struct buf *out, const struct commit *commit);

@@ -82,11 +82,12 @@ struct entry {
 /* Path order. */
 int manifest_path_compare(struct span a, struct span b);
 
-/* Would manifest_add() take it?  Path, kind, flags, limits, and that the content adds up: the lengths
- * of the references are the size, or the sum of the extents (at most that when UNREADABLE); with index
- * pages manifest_refs_next() checks it.  ERR_FORMAT, ERR_LIMIT. */
+/* Would manifest_add() take it?  Path, kind, flags, limits, and that the content adds up: the
+ * lengths of the references are the size, or the sum of the extents (at most that when UNREADABLE);
+ * with index pages manifest_refs_next() checks it.  ERR_FORMAT, ERR_LIMIT. */
 [[nodiscard]] int manifest_entry_check(const struct entry *entry, struct err *err);
-/* Would a restore of both put back the same?  (Inode, device, link count and ctime are left out.) */
+/* Would a restore of both put back the same?  (Inode, device, link count and ctime are left out.)
+ */
 bool manifest_entry_equal(const struct entry *a, const struct entry *b);
 
 /* xattr list: sorted by name, no duplicates. */
@@ -99,8 +100,8 @@ bool entry_xattr_next(struct cursor *c, struct span *name, struct span *value);
 void manifest_index_put(struct buf *out, const struct chunk_ref *refs, size_t n);
 [[nodiscard]] int manifest_index_get(struct span page, struct chunk_ref *refs, size_t max,
                                      size_t *n, struct err *err);
-/* Any index page: its level, and the names in it: of data chunks (level 0) or of index pages one level
- * lower.  names[MANIFEST_INDEX_REFS].  For closure and mark. */
+/* Any index page: its level, and the names in it: of data chunks (level 0) or of index pages one
+ * level lower.  names[MANIFEST_INDEX_REFS].  For closure and mark. */
 [[nodiscard]] int manifest_index_names(struct span page, struct digest *names, size_t *n,
                                        uint8_t *level, struct err *err);
 
@@ -109,8 +110,8 @@ void manifest_index_put(struct buf *out, const struct chunk_ref *refs, size_t n)
 typedef int manifest_emit_fn(void *ctx, enum chunk_type type, const struct digest *name,
                              struct span bytes, struct err *err);
 
-/* Sums over entries, kept in inner pages and in the root: FILE and HARDLINK are files, bytes are the
- * sizes of FILEs (at most UINT64_MAX), problems the entries that are CHANGED or UNREADABLE. */
+/* Sums over entries, kept in inner pages and in the root: FILE and HARDLINK are files, bytes are
+ * the sizes of FILEs (at most UINT64_MAX), problems the entries that are CHANGED or UNREADABLE. */
 struct manifest_totals {
     uint64_t entries, files, dirs, bytes, problems;
 };
@@ -130,15 +131,15 @@ static inline void manifest_builder_auto(struct manifest_builder **p) {
     manifest_builder_free(*p);
 }
 /* Entries in strictly ascending path order (else INVARIANT fails: the scanner's bug), every folder
- * before what is in it.  Errors of manifest_entry_check(); the entry is not in then, and the builder
- * may go on without it.  Any other error ends the builder. */
+ * before what is in it.  Errors of manifest_entry_check(); the entry is not in then, and the
+ * builder may go on without it.  Any other error ends the builder. */
 [[nodiscard]] int manifest_add(struct manifest_builder *builder, const struct entry *entry,
                                struct err *err);
 /* Whether the builder stands at a leaf boundary, so that an unchanged leaf of an older manifest
  * whose first entry is next may be taken as it is.  Where a leaf ends depends on the entries in it,
  * mostly on their paths, and never on what follows; so after one cut both trees stay in step.  Only
- * the last leaf of a tree ends because nothing follows: taken before further entries it makes a good
- * tree, though not the one that adding every entry would make. */
+ * the last leaf of a tree ends because nothing follows: taken before further entries it makes a
+ * good tree, though not the one that adding every entry would make. */
 bool manifest_at_boundary(const struct manifest_builder *builder);
 [[nodiscard]] int manifest_add_leaf(struct manifest_builder *builder,
                                     const struct manifest_ref *leaf, struct err *err);
@@ -156,8 +157,8 @@ struct manifest_info { /* the root record */
                                   struct digest *root, struct err *err);
 
 /* ---- read ---- */
-/* Bring the bytes of a page or record, verified against its name; valid until the next call with the
- * same ctx. */
+/* Bring the bytes of a page or record, verified against its name; valid until the next call with
+ * the same ctx. */
 typedef int manifest_load_fn(void *ctx, enum chunk_type type, const struct digest *name,
                              struct span *bytes, struct err *err);
 
@@ -176,8 +177,8 @@ static inline void manifest_reader_auto(struct manifest_reader **p) {
 [[nodiscard]] int manifest_next(struct manifest_reader *reader, const struct entry **entry,
                                 struct err *err);
 /* The leaf that the next manifest_next() would begin, for manifest_add_leaf(); valid until the next
- * call on the reader.  NULL in the middle of one, at the end, and for the last leaf of the tree, which
- * more entries may extend. */
+ * call on the reader.  NULL in the middle of one, at the end, and for the last leaf of the tree,
+ * which more entries may extend. */
 [[nodiscard]] int manifest_peek_leaf(struct manifest_reader *reader,
                                      const struct manifest_ref **leaf, struct err *err);
 /* Pass over the leaf that manifest_peek_leaf() showed, without loading it. */

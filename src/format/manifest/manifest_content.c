@@ -2,7 +2,7 @@
 
 #define EXTENTS_SHIFT_MAX 20u
 
-unsigned extents_shift(const struct entry *entry) {
+unsigned entry_extents_shift(const struct entry *entry) {
     uint64_t bits = (uint64_t)1 << EXTENTS_SHIFT_MAX, end = 0;
     for (uint32_t i = 0; i < entry->extent_n; i++) {
         struct extent extent = entry->extents[i];
@@ -19,7 +19,7 @@ static void put_extents(struct buf *out, const struct entry *entry) {
     varint_put(out, entry->extent_n);
     if (entry->extent_n == 0)
         return;
-    unsigned shift = extents_shift(entry);
+    unsigned shift = entry_extents_shift(entry);
     varint_put(out, shift);
     uint64_t end = 0;
     for (uint32_t i = 0; i < entry->extent_n; i++) {
@@ -49,7 +49,7 @@ static void put_index(struct buf *out, struct buf *digests, const struct entry *
     buf_put(digests, entry->index_pages, entry->index_page_n * sizeof *entry->index_pages);
 }
 
-void leaf_content_put(struct buf *content, struct buf *digests, const struct entry *entry) {
+void manifest_content_put(struct buf *content, struct buf *digests, const struct entry *entry) {
     if ((entry->flags & ENTRY_UNREADABLE) != 0)
         buf_put_varint(content, entry->problem);
     if (entry->kind == ENTRY_FILE) {
@@ -168,7 +168,7 @@ static bool get_single_chunk(struct leaf_in *leaf, struct entry *entry) {
     return true;
 }
 
-int leaf_content_get(struct leaf_in *leaf, struct entry *entry, struct err *err) {
+int manifest_content_get(struct leaf_in *leaf, struct entry *entry, struct err *err) {
     if (get_single_chunk(leaf, entry))
         return 0;
     struct cursor *c = &leaf->column[LEAF_CONTENT];
@@ -183,6 +183,6 @@ int leaf_content_get(struct leaf_in *leaf, struct entry *entry, struct err *err)
         entry->rdev_minor = get_u32(c, UINT32_MAX);
     }
     if (c->bad || leaf->column[LEAF_DIGESTS].bad)
-        return path_refuse(err, ERR_FORMAT, entry->path, "malformed content");
+        return manifest_refuse(err, ERR_FORMAT, entry->path, "malformed content");
     return entry_content_check(entry, err);
 }

@@ -11,26 +11,26 @@ struct diff {
 static int step_subtrees(struct diff *diff, const struct manifest_ref *a,
                          const struct manifest_ref *b, struct err *err) {
     if (a->level == b->level && digest_equal(&a->page, &b->page)) {
-        reader_skip(diff->a);
-        reader_skip(diff->b);
+        manifest_reader_skip(diff->a);
+        manifest_reader_skip(diff->b);
         return 0;
     }
     int order = manifest_path_compare(a->first_path, b->first_path);
     bool into_a = order < 0 || (order == 0 && a->level >= b->level);
     bool into_b = order > 0 || (order == 0 && b->level >= a->level);
-    if (into_a && reader_enter(diff->a, err) != 0)
+    if (into_a && manifest_reader_enter(diff->a, err) != 0)
         return -1;
-    return into_b ? reader_enter(diff->b, err) : 0;
+    return into_b ? manifest_reader_enter(diff->b, err) : 0;
 }
 
 /* One stands at an entry, the other in front of a subtree or at its end (NULL). */
 static int step_one(struct diff *diff, bool old, const struct entry *entry,
                     const struct manifest_ref *other, struct err *err) {
     if (other != NULL && manifest_path_compare(entry->path, other->first_path) >= 0)
-        return reader_enter(old ? diff->b : diff->a, err);
+        return manifest_reader_enter(old ? diff->b : diff->a, err);
     if (diff->fn(diff->ctx, old ? entry : NULL, old ? NULL : entry, err) != 0)
         return -1;
-    reader_pass(old ? diff->a : diff->b);
+    manifest_reader_pass(old ? diff->a : diff->b);
     return 0;
 }
 
@@ -43,18 +43,20 @@ static int step_entries(struct diff *diff, const struct entry *a, const struct e
         return step_one(diff, false, b, NULL, err);
     if (!manifest_entry_equal(a, b) && diff->fn(diff->ctx, a, b, err) != 0)
         return -1;
-    reader_pass(diff->a);
-    reader_pass(diff->b);
+    manifest_reader_pass(diff->a);
+    manifest_reader_pass(diff->b);
     return 0;
 }
 
 static int step(struct diff *diff, bool *ended, struct err *err) {
     const struct entry *a, *b;
-    if (reader_current(diff->a, &a, err) != 0 || reader_current(diff->b, &b, err) != 0)
+    if (manifest_reader_current(diff->a, &a, err) != 0 ||
+        manifest_reader_current(diff->b, &b, err) != 0)
         return -1;
     if (a != NULL && b != NULL)
         return step_entries(diff, a, b, err);
-    const struct manifest_ref *a_tree = reader_subtree(diff->a), *b_tree = reader_subtree(diff->b);
+    const struct manifest_ref *a_tree = manifest_reader_subtree(diff->a),
+                              *b_tree = manifest_reader_subtree(diff->b);
     if (a != NULL)
         return step_one(diff, true, a, b_tree, err);
     if (b != NULL)
@@ -64,7 +66,7 @@ static int step(struct diff *diff, bool *ended, struct err *err) {
     *ended = a_tree == NULL && b_tree == NULL;
     if (*ended)
         return 0;
-    return reader_enter(a_tree != NULL ? diff->a : diff->b, err);
+    return manifest_reader_enter(a_tree != NULL ? diff->a : diff->b, err);
 }
 
 int manifest_diff(const struct manifest_ref *old_tree, const struct manifest_ref *new_tree,

@@ -19,7 +19,7 @@ bool entry_xattr_next(struct cursor *c, struct span *name, struct span *value) {
     return !c->bad;
 }
 
-bool xattrs_valid(struct span list) {
+bool entry_xattrs_valid(struct span list) {
     if (list.n == 0)
         return true;
     struct cursor c = cursor_of(list);
@@ -47,7 +47,7 @@ const char *entry_class_problem(uint8_t kind, uint8_t flags, uint16_t mode) {
 static bool target_valid(const struct entry *entry) {
     struct span link = entry->link;
     if (entry->kind == ENTRY_HARDLINK)
-        return path_valid(link) && manifest_path_compare(link, entry->path) < 0;
+        return manifest_path_valid(link) && manifest_path_compare(link, entry->path) < 0;
     if (entry->kind == ENTRY_SYMLINK)
         return memchr(link.p != NULL ? (const char *)link.p : "", 0, link.n) == NULL &&
                (link.n > 0 || (entry->flags & ENTRY_UNREADABLE) != 0);
@@ -124,7 +124,7 @@ static uint64_t entry_bytes(const struct entry *entry) {
     uint64_t bytes = entry->path.n + entry->link.n + entry->xattrs.n + 36 * (uint64_t)entry->ref_n +
                      sizeof(struct digest) * pages + 128;
     uint64_t end = 0;
-    unsigned shift = entry->extent_n > 0 ? extents_shift(entry) : 0;
+    unsigned shift = entry->extent_n > 0 ? entry_extents_shift(entry) : 0;
     for (uint32_t i = 0; i < entry->extent_n; i++) {
         struct extent extent = entry->extents[i];
         bytes +=
@@ -139,20 +139,21 @@ int entry_content_check(const struct entry *entry, struct err *err) {
     if (problem == NULL)
         problem = entry_problem(entry);
     if (problem != NULL)
-        return path_refuse(err, ERR_FORMAT, entry->path, problem);
+        return manifest_refuse(err, ERR_FORMAT, entry->path, problem);
     if (entry->ref_n > MANIFEST_CHUNKS_MAX || entry->index_level > MANIFEST_INDEX_LEVEL_MAX)
-        return path_refuse(err, ERR_LIMIT, entry->path, "too many chunks for the manifest");
+        return manifest_refuse(err, ERR_LIMIT, entry->path, "too many chunks for the manifest");
     if (entry->extent_n > MANIFEST_EXTENTS_MAX || entry_bytes(entry) > MANIFEST_ENTRY_BYTES_MAX)
-        return path_refuse(err, ERR_LIMIT, entry->path,
-                           "more attributes or extents than the manifest can hold");
+        return manifest_refuse(err, ERR_LIMIT, entry->path,
+                               "more attributes or extents than the manifest can hold");
     return 0;
 }
 
 int manifest_entry_check(const struct entry *entry, struct err *err) {
-    if (!path_valid(entry->path))
-        return path_refuse(err, ERR_FORMAT, entry->path, "a path that cannot be");
-    if (!xattrs_valid(entry->xattrs))
-        return path_refuse(err, ERR_FORMAT, entry->path, "attributes that are not a sorted list");
+    if (!manifest_path_valid(entry->path))
+        return manifest_refuse(err, ERR_FORMAT, entry->path, "a path that cannot be");
+    if (!entry_xattrs_valid(entry->xattrs))
+        return manifest_refuse(err, ERR_FORMAT, entry->path,
+                               "attributes that are not a sorted list");
     return entry_content_check(entry, err);
 }
 
@@ -198,7 +199,7 @@ static void add_capped(uint64_t *sum, uint64_t more) {
         *sum = UINT64_MAX;
 }
 
-void totals_add_entry(struct manifest_totals *totals, const struct entry *entry) {
+void manifest_totals_add_entry(struct manifest_totals *totals, const struct entry *entry) {
     totals->entries++;
     totals->files += entry->kind == ENTRY_FILE || entry->kind == ENTRY_HARDLINK;
     totals->dirs += entry->kind == ENTRY_DIR;
@@ -207,7 +208,7 @@ void totals_add_entry(struct manifest_totals *totals, const struct entry *entry)
     totals->problems += (entry->flags & (ENTRY_CHANGED | ENTRY_UNREADABLE)) != 0;
 }
 
-void totals_add(struct manifest_totals *totals, const struct manifest_totals *more) {
+void manifest_totals_add(struct manifest_totals *totals, const struct manifest_totals *more) {
     add_capped(&totals->entries, more->entries);
     add_capped(&totals->files, more->files);
     add_capped(&totals->dirs, more->dirs);
@@ -215,7 +216,7 @@ void totals_add(struct manifest_totals *totals, const struct manifest_totals *mo
     add_capped(&totals->problems, more->problems);
 }
 
-bool totals_equal(const struct manifest_totals *a, const struct manifest_totals *b) {
+bool manifest_totals_equal(const struct manifest_totals *a, const struct manifest_totals *b) {
     return a->entries == b->entries && a->files == b->files && a->dirs == b->dirs &&
            a->bytes == b->bytes && a->problems == b->problems;
 }

@@ -92,8 +92,8 @@ static int fold_once(struct digest *names, uint32_t *n, uint8_t level, manifest_
     return 0;
 }
 
-int index_fold(const struct entry *entry, manifest_emit_fn *emit, void *ctx, struct digest **pages,
-               struct entry *folded, struct err *err) {
+int manifest_index_fold(const struct entry *entry, manifest_emit_fn *emit, void *ctx,
+                        struct digest **pages, struct entry *folded, struct err *err) {
     *folded = *entry;
     *pages = mem_copy(entry->index_pages, entry->index_page_n * sizeof **pages);
     folded->index_pages = *pages;

@@ -4,7 +4,7 @@
 #define INFO_MAGIC 0x434d4d46u /* "CMMF" */
 #define INFO_VERSION 1u
 
-void info_put(struct buf *out, const struct manifest_info *info) {
+void manifest_info_put(struct buf *out, const struct manifest_info *info) {
     buf_put_u32(out, INFO_MAGIC);
     buf_put_u8(out, INFO_VERSION);
     buf_put_u32(out, 0); /* features a reader must know */

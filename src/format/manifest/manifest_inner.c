@@ -2,7 +2,7 @@
 
 enum inner_column { INNER_NAMES, INNER_TOTALS, INNER_DIGESTS, INNER_COLUMNS };
 
-void inner_out_begin(struct inner_out *inner, uint8_t level) {
+void manifest_inner_out_begin(struct inner_out *inner, uint8_t level) {
     inner->level = level;
     inner->child_n = 0;
     buf_clear(&inner->names);
@@ -13,7 +13,7 @@ void inner_out_begin(struct inner_out *inner, uint8_t level) {
     inner->sum = (struct manifest_totals){0};
 }
 
-void inner_out_done(struct inner_out *inner) {
+void manifest_inner_out_done(struct inner_out *inner) {
     buf_done(&inner->names);
     buf_done(&inner->totals);
     buf_done(&inner->digests);
@@ -21,9 +21,9 @@ void inner_out_done(struct inner_out *inner) {
     buf_done(&inner->path);
 }
 
-void inner_out_add(struct inner_out *inner, const struct manifest_ref *child) {
+void manifest_inner_out_add(struct inner_out *inner, const struct manifest_ref *child) {
     struct span path = child->first_path;
-    size_t shared = path_shared(buf_span(&inner->path), path);
+    size_t shared = manifest_path_shared(buf_span(&inner->path), path);
     if (inner->child_n == 0) {
         buf_clear(&inner->first_path);
         buf_put_span(&inner->first_path, path);
@@ -38,7 +38,7 @@ void inner_out_add(struct inner_out *inner, const struct manifest_ref *child) {
     buf_put_varint(&inner->totals, child->totals.bytes);
     buf_put_varint(&inner->totals, child->totals.problems);
     buf_put(&inner->digests, child->page.b, sizeof child->page.b);
-    totals_add(&inner->sum, &child->totals);
+    manifest_totals_add(&inner->sum, &child->totals);
     inner->last_page = child->page;
     inner->last_totals = child->totals;
     inner->path_bytes += path.n;
@@ -46,18 +46,18 @@ void inner_out_add(struct inner_out *inner, const struct manifest_ref *child) {
 }
 
 /* As with leaves: by the last child's first path, never by what follows. */
-bool inner_out_cut(const struct inner_out *inner) {
+bool manifest_inner_out_cut(const struct inner_out *inner) {
     if (inner->child_n >= MANIFEST_CHILDREN_MAX || inner->path_bytes >= INNER_PATHS_BYTES_SOFT ||
         inner->names.n + inner->totals.n + inner->digests.n >= PAGE_BYTES_SOFT)
         return true;
     if (inner->child_n < INNER_CHILDREN_MIN)
         return false;
     unsigned bits = inner->child_n < INNER_CHILDREN_TARGET ? 9 : 6; /* one in 512, or in 64 */
-    uint64_t hash = path_hash(buf_span(&inner->path)) << 5 * inner->level;
+    uint64_t hash = manifest_path_hash(buf_span(&inner->path)) << 5 * inner->level;
     return hash >> (64 - bits) == 0;
 }
 
-void inner_out_page(const struct inner_out *inner, struct buf *page) {
+void manifest_inner_out_page(const struct inner_out *inner, struct buf *page) {
     buf_clear(page);
     buf_put_u8(page, PAGE_VERSION);
     buf_put_u8(page, inner->level);
@@ -105,7 +105,7 @@ static int read_paths(struct inner_in *inner, struct cursor *names, struct err *
             memcpy(to + shared, own.p, own.n);
         before_at = at;
         before_n = (size_t)shared + own.n;
-        if (!path_valid(span_of(to, before_n)))
+        if (!manifest_path_valid(span_of(to, before_n)))
             return ERR(err, ERR_FORMAT, "manifest page: the path of child %zu cannot be", i);
         inner->children.p[i].first_path.n = before_n;
     }
@@ -122,7 +122,8 @@ static void read_totals(struct cursor *c, struct manifest_totals *totals) {
               totals->problems > totals->entries;
 }
 
-int inner_in_open(struct inner_in *inner, uint8_t level, struct cursor page, struct err *err) {
+int manifest_inner_in_open(struct inner_in *inner, uint8_t level, struct cursor page,
+                           struct err *err) {
     struct cursor column[INNER_COLUMNS];
     size_t n;
     inner->children.n = 0;
@@ -141,7 +142,7 @@ int inner_in_open(struct inner_in *inner, uint8_t level, struct cursor page, str
         path += child->first_path.n;
         read_totals(&column[INNER_TOTALS], &child->totals);
         cursor_copy(&column[INNER_DIGESTS], child->page.b, sizeof child->page.b);
-        totals_add(&inner->totals, &child->totals);
+        manifest_totals_add(&inner->totals, &child->totals);
     }
     for (size_t i = 0; i < INNER_COLUMNS; i++)
         if (!cursor_ended(&column[i]))
@@ -149,7 +150,7 @@ int inner_in_open(struct inner_in *inner, uint8_t level, struct cursor page, str
     return 0;
 }
 
-void inner_in_done(struct inner_in *inner) {
+void manifest_inner_in_done(struct inner_in *inner) {
     vec_done(&inner->children);
     buf_done(&inner->paths);
 }

@@ -27,29 +27,30 @@ struct path_walk {
 };
 /* NULL when path may follow, of which `shared` bytes are equal to the path before and the order has
  * been checked; else what is wrong with it. */
-const char *path_step(struct path_walk *walk, const uint8_t *path, size_t n, size_t shared,
-                      uint8_t kind);
-bool path_valid(struct span path);
-size_t path_shared(struct span a, struct span b);
+const char *manifest_path_step(struct path_walk *walk, const uint8_t *path, size_t n, size_t shared,
+                               uint8_t kind);
+bool manifest_path_valid(struct span path);
+size_t manifest_path_shared(struct span a, struct span b);
 /* Does `after` sort behind `before` when they stand at the same place of two paths? */
 static inline bool path_byte_less(uint8_t before, uint8_t after) {
     return (before == '/' ? 0 : before) < (after == '/' ? 0 : after);
 }
-uint64_t path_hash(struct span path);
-/* "entry PATH has PROBLEM"; here, so that the way without errors keeps its stack small.  Returns -1. */
+uint64_t manifest_path_hash(struct span path);
+/* "entry PATH has PROBLEM"; here, so that the way without errors keeps its stack small.  Returns
+ * -1. */
 #define PATH_TEXT_BYTES 160u
-int path_refuse(struct err *err, enum err_code code, struct span path, const char *problem);
+int manifest_refuse(struct err *err, enum err_code code, struct span path, const char *problem);
 
 /* ---- manifest_entry.c ---- */
 /* Everything of manifest_entry_check() but the path and the attribute list. */
 [[nodiscard]] int entry_content_check(const struct entry *entry, struct err *err);
-bool xattrs_valid(struct span list);
+bool entry_xattrs_valid(struct span list);
 /* What is wrong with the combination, or NULL. */
 const char *entry_class_problem(uint8_t kind, uint8_t flags, uint16_t mode);
 uint64_t entry_weight(const struct entry *entry);
-void totals_add_entry(struct manifest_totals *totals, const struct entry *entry);
-void totals_add(struct manifest_totals *totals, const struct manifest_totals *more);
-bool totals_equal(const struct manifest_totals *a, const struct manifest_totals *b);
+void manifest_totals_add_entry(struct manifest_totals *totals, const struct entry *entry);
+void manifest_totals_add(struct manifest_totals *totals, const struct manifest_totals *more);
+bool manifest_totals_equal(const struct manifest_totals *a, const struct manifest_totals *b);
 
 /* ---- varints ---- */
 static inline uint64_t zigzag(uint64_t delta) {
@@ -138,12 +139,12 @@ struct leaf_out {
     VEC(struct leaf_list) xattrs;
     uint16_t class_slots[LEAF_SLOTS], xattr_slots[LEAF_SLOTS]; /* 0 free, else index + 1 */
 };
-void leaf_out_begin(struct leaf_out *leaf); /* an empty page; keeps the path before */
-void leaf_out_done(struct leaf_out *leaf);
+void manifest_leaf_out_begin(struct leaf_out *leaf); /* an empty page; keeps the path before */
+void manifest_leaf_out_done(struct leaf_out *leaf);
 /* `entry` was checked; its first `shared` bytes are those of the path before. */
-void leaf_out_add(struct leaf_out *leaf, const struct entry *entry, size_t shared);
-bool leaf_out_cut(const struct leaf_out *leaf); /* does the page end here? */
-void leaf_out_page(const struct leaf_out *leaf, struct buf *page);
+void manifest_leaf_out_add(struct leaf_out *leaf, const struct entry *entry, size_t shared);
+bool manifest_leaf_out_cut(const struct leaf_out *leaf); /* does the page end here? */
+void manifest_leaf_out_page(const struct leaf_out *leaf, struct buf *page);
 
 struct leaf_in {
     struct cursor column[LEAF_COLUMNS];
@@ -162,17 +163,18 @@ struct leaf_in {
     struct digest index_pages[MANIFEST_INDEX_PAGES_MAX];
     VEC(struct extent) extents;
 };
-[[nodiscard]] int leaf_in_open(struct leaf_in *leaf, struct cursor page, struct err *err);
-[[nodiscard]] int leaf_in_next(struct leaf_in *leaf, const struct entry **entry, struct err *err);
-[[nodiscard]] int leaf_in_first_path(const struct leaf_in *leaf, struct span *path,
-                                     struct err *err);
-void leaf_in_done(struct leaf_in *leaf);
+[[nodiscard]] int manifest_leaf_in_open(struct leaf_in *leaf, struct cursor page, struct err *err);
+[[nodiscard]] int manifest_leaf_in_next(struct leaf_in *leaf, const struct entry **entry,
+                                        struct err *err);
+[[nodiscard]] int manifest_leaf_in_first_path(const struct leaf_in *leaf, struct span *path,
+                                              struct err *err);
+void manifest_leaf_in_done(struct leaf_in *leaf);
 /* Problem, extents, references, link or device of the entry (manifest_content.c). */
-void leaf_content_put(struct buf *content, struct buf *digests, const struct entry *entry);
-[[nodiscard]] int leaf_content_get(struct leaf_in *leaf, struct entry *entry, struct err *err);
+void manifest_content_put(struct buf *content, struct buf *digests, const struct entry *entry);
+[[nodiscard]] int manifest_content_get(struct leaf_in *leaf, struct entry *entry, struct err *err);
 
 /* Extents are aligned to some block: how many low bits of all but the last length are zero. */
-unsigned extents_shift(const struct entry *entry);
+unsigned entry_extents_shift(const struct entry *entry);
 
 /* ---- inner pages ---- */
 struct inner_out {
@@ -185,20 +187,20 @@ struct inner_out {
     struct digest last_page; /* of the child before */
     struct manifest_totals last_totals;
 };
-void inner_out_begin(struct inner_out *inner, uint8_t level);
-void inner_out_done(struct inner_out *inner);
-void inner_out_add(struct inner_out *inner, const struct manifest_ref *child);
-bool inner_out_cut(const struct inner_out *inner);
-void inner_out_page(const struct inner_out *inner, struct buf *page);
+void manifest_inner_out_begin(struct inner_out *inner, uint8_t level);
+void manifest_inner_out_done(struct inner_out *inner);
+void manifest_inner_out_add(struct inner_out *inner, const struct manifest_ref *child);
+bool manifest_inner_out_cut(const struct inner_out *inner);
+void manifest_inner_out_page(const struct inner_out *inner, struct buf *page);
 
 struct inner_in {
     VEC(struct manifest_ref) children;
     struct buf paths;
     struct manifest_totals totals;
 };
-[[nodiscard]] int inner_in_open(struct inner_in *inner, uint8_t level, struct cursor page,
-                                struct err *err);
-void inner_in_done(struct inner_in *inner);
+[[nodiscard]] int manifest_inner_in_open(struct inner_in *inner, uint8_t level, struct cursor page,
+                                         struct err *err);
+void manifest_inner_in_done(struct inner_in *inner);
 
 /* ---- manifest_page.c ---- */
 struct manifest_page {
@@ -206,27 +208,28 @@ struct manifest_page {
     struct inner_in inner;
     struct leaf_in leaf;
 };
-struct manifest_page *page_new(void);
+struct manifest_page *manifest_page_new(void);
 /* Open other bytes in the same object. */
-[[nodiscard]] int page_reopen(struct manifest_page *page, struct span bytes, struct err *err);
+[[nodiscard]] int manifest_page_reopen(struct manifest_page *page, struct span bytes,
+                                       struct err *err);
 
 /* ---- manifest_info.c ---- */
-void info_put(struct buf *out, const struct manifest_info *info);
+void manifest_info_put(struct buf *out, const struct manifest_info *info);
 
 /* ---- manifest_index.c ---- */
 /* Put the pages' names into pages of pages until few enough are left for an entry.  *pages belongs
  * to the caller. */
-[[nodiscard]] int index_fold(const struct entry *entry, manifest_emit_fn *emit, void *ctx,
-                             struct digest **pages, struct entry *folded, struct err *err);
+[[nodiscard]] int manifest_index_fold(const struct entry *entry, manifest_emit_fn *emit, void *ctx,
+                                      struct digest **pages, struct entry *folded, struct err *err);
 
 /* ---- manifest_read.c, for manifest_diff.c ---- */
-/* The subtree that begins where the reader stands, as high as possible; NULL in the middle of a leaf
- * and at the end. */
-const struct manifest_ref *reader_subtree(const struct manifest_reader *reader);
+/* The subtree that begins where the reader stands, as high as possible; NULL in the middle of a
+ * leaf and at the end. */
+const struct manifest_ref *manifest_reader_subtree(const struct manifest_reader *reader);
 /* Step into it (an inner page's first child, a leaf's first entry), or over it. */
-[[nodiscard]] int reader_enter(struct manifest_reader *reader, struct err *err);
-void reader_skip(struct manifest_reader *reader);
+[[nodiscard]] int manifest_reader_enter(struct manifest_reader *reader, struct err *err);
+void manifest_reader_skip(struct manifest_reader *reader);
 /* The next entry of the leaf the reader is in, not yet passed; NULL at its end and outside. */
-[[nodiscard]] int reader_current(struct manifest_reader *reader, const struct entry **entry,
-                                 struct err *err);
-void reader_pass(struct manifest_reader *reader);
+[[nodiscard]] int manifest_reader_current(struct manifest_reader *reader,
+                                          const struct entry **entry, struct err *err);
+void manifest_reader_pass(struct manifest_reader *reader);

@@ -20,7 +20,7 @@ static int read_xattrs(struct leaf_in *leaf, struct err *err) {
     leaf->xattrs.n = 0;
     while (cursor_left(c) > 0) {
         struct span list = cursor_lstr(c, MANIFEST_ENTRY_BYTES_MAX);
-        if (c->bad || list.n == 0 || !xattrs_valid(list) || leaf->xattrs.n >= leaf->entry_n)
+        if (c->bad || list.n == 0 || !entry_xattrs_valid(list) || leaf->xattrs.n >= leaf->entry_n)
             return ERR(err, ERR_FORMAT, "manifest page: attribute list %zu is malformed",
                        leaf->xattrs.n);
         *vec_push(&leaf->xattrs) = list;
@@ -69,7 +69,7 @@ static int read_classes(struct leaf_in *leaf, struct err *err) {
     return 0;
 }
 
-int leaf_in_open(struct leaf_in *leaf, struct cursor page, struct err *err) {
+int manifest_leaf_in_open(struct leaf_in *leaf, struct cursor page, struct err *err) {
     leaf->entry_i = leaf->class_seen = 0;
     leaf->ctime = leaf->seconds = leaf->ino = 0;
     leaf->totals = (struct manifest_totals){0};
@@ -82,14 +82,14 @@ int leaf_in_open(struct leaf_in *leaf, struct cursor page, struct err *err) {
     return read_classes(leaf, err);
 }
 
-void leaf_in_done(struct leaf_in *leaf) {
+void manifest_leaf_in_done(struct leaf_in *leaf) {
     vec_done(&leaf->classes);
     vec_done(&leaf->xattrs);
     vec_done(&leaf->extents);
     mem_free(leaf->path);
 }
 
-int leaf_in_first_path(const struct leaf_in *leaf, struct span *path, struct err *err) {
+int manifest_leaf_in_first_path(const struct leaf_in *leaf, struct span *path, struct err *err) {
     struct cursor names =
         cursor_of(span_of(leaf->column[LEAF_NAMES].p, cursor_left(&leaf->column[LEAF_NAMES])));
     uint64_t shared = varint_get(&names);
@@ -109,13 +109,14 @@ static int read_path(struct leaf_in *leaf, struct entry *entry, struct err *err)
     size_t n = (size_t)(shared + own);
     if (leaf->walk.any &&
         (own == 0 || (shared < before_n && !path_byte_less(leaf->path[shared], *c->p))))
-        return path_refuse(err, ERR_FORMAT, span_of(leaf->path, before_n),
-                           "a successor that is not in order");
+        return manifest_refuse(err, ERR_FORMAT, span_of(leaf->path, before_n),
+                               "a successor that is not in order");
     memcpy(leaf->path + shared, c->p, (size_t)own);
     c->p += own;
     entry->path = span_of(leaf->path, n);
-    const char *problem = path_step(&leaf->walk, leaf->path, n, (size_t)shared, entry->kind);
-    return problem == NULL ? 0 : path_refuse(err, ERR_FORMAT, entry->path, problem);
+    const char *problem =
+        manifest_path_step(&leaf->walk, leaf->path, n, (size_t)shared, entry->kind);
+    return problem == NULL ? 0 : manifest_refuse(err, ERR_FORMAT, entry->path, problem);
 }
 
 static void read_times(struct leaf_in *leaf, struct entry *entry, enum mtime_form form) {
@@ -133,8 +134,8 @@ static void read_times(struct leaf_in *leaf, struct entry *entry, enum mtime_for
     }
 }
 
-/* What the class says, and nothing of the entry before.  Field by field: a compound literal would be
- * cleared by a slow string instruction. */
+/* What the class says, and nothing of the entry before.  Field by field: a compound literal would
+ * be cleared by a slow string instruction. */
 static void begin_entry(struct entry *entry, const struct leaf_class *class, struct span xattrs) {
     entry->kind = class->kind;
     entry->flags = class->flags;
@@ -184,20 +185,20 @@ static int check_end(struct leaf_in *leaf, struct err *err) {
             return ERR(err, ERR_FORMAT, "manifest page: column %zu has bytes left", i);
     if (leaf->class_seen != leaf->classes.n)
         return ERR(err, ERR_FORMAT, "manifest page: a class that nothing has");
-    if (leaf->expects && !totals_equal(&leaf->totals, &leaf->expected))
+    if (leaf->expects && !manifest_totals_equal(&leaf->totals, &leaf->expected))
         return ERR(err, ERR_FORMAT, "manifest page: its sums are not those its parent tells");
     return 0;
 }
 
-int leaf_in_next(struct leaf_in *leaf, const struct entry **entry, struct err *err) {
+int manifest_leaf_in_next(struct leaf_in *leaf, const struct entry **entry, struct err *err) {
     *entry = NULL;
     if (leaf->entry_i == leaf->entry_n)
         return check_end(leaf, err);
     struct entry *next = &leaf->entry;
     if (read_numbers(leaf, next, err) != 0 || read_path(leaf, next, err) != 0 ||
-        leaf_content_get(leaf, next, err) != 0)
+        manifest_content_get(leaf, next, err) != 0)
         return -1;
-    totals_add_entry(&leaf->totals, next);
+    manifest_totals_add_entry(&leaf->totals, next);
     leaf->entry_i++;
     *entry = next;
     return 0;

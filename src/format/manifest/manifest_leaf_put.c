@@ -1,6 +1,6 @@
 #include "format/manifest/manifest_int.h"
 
-void leaf_out_begin(struct leaf_out *leaf) {
+void manifest_leaf_out_begin(struct leaf_out *leaf) {
     for (size_t i = 0; i < LEAF_COLUMNS; i++)
         buf_clear(&leaf->column[i]);
     leaf->entry_n = 0;
@@ -12,7 +12,7 @@ void leaf_out_begin(struct leaf_out *leaf) {
     memset(leaf->xattr_slots, 0, sizeof leaf->xattr_slots);
 }
 
-void leaf_out_done(struct leaf_out *leaf) {
+void manifest_leaf_out_done(struct leaf_out *leaf) {
     for (size_t i = 0; i < LEAF_COLUMNS; i++)
         buf_done(&leaf->column[i]);
     buf_done(&leaf->first_path);
@@ -22,7 +22,7 @@ void leaf_out_done(struct leaf_out *leaf) {
 }
 
 static size_t slot_of(struct span key) {
-    return path_hash(key) % LEAF_SLOTS;
+    return manifest_path_hash(key) % LEAF_SLOTS;
 }
 
 /* Number of the list in this page's column, from 1. */
@@ -114,7 +114,7 @@ static enum mtime_form put_times(struct leaf_out *leaf, const struct entry *entr
     return MTIME_SECONDS;
 }
 
-void leaf_out_add(struct leaf_out *leaf, const struct entry *entry, size_t shared) {
+void manifest_leaf_out_add(struct leaf_out *leaf, const struct entry *entry, size_t shared) {
     struct buf *classes = &leaf->column[LEAF_CLASSES], *sizes = &leaf->column[LEAF_SIZES],
                *inodes = &leaf->column[LEAF_INODES];
     buf_room(classes, VARINT_BYTES_MAX);
@@ -126,8 +126,8 @@ void leaf_out_add(struct leaf_out *leaf, const struct entry *entry, size_t share
     varint_put(sizes, entry->size);
     varint_put(inodes, zigzag(entry->ino - leaf->ino));
     leaf->ino = entry->ino;
-    leaf_content_put(&leaf->column[LEAF_CONTENT], &leaf->column[LEAF_DIGESTS], entry);
-    totals_add_entry(&leaf->totals, entry);
+    manifest_content_put(&leaf->column[LEAF_CONTENT], &leaf->column[LEAF_DIGESTS], entry);
+    manifest_totals_add_entry(&leaf->totals, entry);
     leaf->path.n = shared; /* the same bytes up to here */
     buf_put(&leaf->path, entry->path.p + shared, entry->path.n - shared);
     leaf->last_weight = entry_weight(entry);
@@ -144,17 +144,17 @@ static size_t leaf_bytes(const struct leaf_out *leaf) {
 
 /* Decided by the last entry's path and by weights, never by what comes next: see
  * manifest_at_boundary(). */
-bool leaf_out_cut(const struct leaf_out *leaf) {
+bool manifest_leaf_out_cut(const struct leaf_out *leaf) {
     if (leaf->weight >= LEAF_WEIGHT_MAX || leaf->entry_n >= MANIFEST_LEAF_ENTRIES_MAX ||
         leaf_bytes(leaf) >= PAGE_BYTES_SOFT)
         return true;
     if (leaf->weight < LEAF_WEIGHT_MIN)
         return false;
     unsigned bits = leaf->weight < LEAF_WEIGHT_TARGET ? 17 : 13; /* a cut per 128 or 8 KiB */
-    return path_hash(buf_span(&leaf->path)) >> (64 - bits) < leaf->last_weight;
+    return manifest_path_hash(buf_span(&leaf->path)) >> (64 - bits) < leaf->last_weight;
 }
 
-void leaf_out_page(const struct leaf_out *leaf, struct buf *page) {
+void manifest_leaf_out_page(const struct leaf_out *leaf, struct buf *page) {
     buf_clear(page);
     buf_put_u8(page, PAGE_VERSION);
     buf_put_u8(page, 0);

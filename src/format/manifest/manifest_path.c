@@ -1,7 +1,7 @@
 #include "base/text.h"
 #include "format/manifest/manifest_int.h"
 
-size_t path_shared(struct span a, struct span b) {
+size_t manifest_path_shared(struct span a, struct span b) {
     size_t n = MIN(a.n, b.n), i = 0;
     for (; i + 8 <= n; i += 8) {
         uint64_t differ = be64_get(a.p + i) ^ be64_get(b.p + i);
@@ -14,7 +14,7 @@ size_t path_shared(struct span a, struct span b) {
 }
 
 int manifest_path_compare(struct span a, struct span b) {
-    size_t i = path_shared(a, b);
+    size_t i = manifest_path_shared(a, b);
     if (i == a.n || i == b.n)
         return (a.n > b.n) - (a.n < b.n);
     return path_byte_less(a.p[i], b.p[i]) ? -1 : 1;
@@ -37,8 +37,8 @@ static bool parent_listed(const struct path_walk *walk, size_t start, size_t sha
     return walk->n == shared ? walk->kind == ENTRY_DIR : start == 0;
 }
 
-const char *path_step(struct path_walk *walk, const uint8_t *path, size_t n, size_t shared,
-                      uint8_t kind) {
+const char *manifest_path_step(struct path_walk *walk, const uint8_t *path, size_t n, size_t shared,
+                               uint8_t kind) {
     size_t start = shared;
     if (walk->any && walk->start <= shared)
         start = walk->start;
@@ -62,13 +62,14 @@ const char *path_step(struct path_walk *walk, const uint8_t *path, size_t n, siz
     return NULL;
 }
 
-bool path_valid(struct span path) {
+bool manifest_path_valid(struct span path) {
     struct path_walk walk = {.any = false};
-    return path.n <= MANIFEST_PATH_MAX && path_step(&walk, path.p, path.n, 0, ENTRY_FILE) == NULL;
+    return path.n <= MANIFEST_PATH_MAX &&
+           manifest_path_step(&walk, path.p, path.n, 0, ENTRY_FILE) == NULL;
 }
 
 /* Decides where pages end.  Only the writer needs it; docs/format/manifest.md has it in words. */
-uint64_t path_hash(struct span path) {
+uint64_t manifest_path_hash(struct span path) {
     const uint64_t odd = 0x9e3779b97f4a7c15;
     uint64_t h = path.n * odd;
     size_t i = 0;
@@ -82,7 +83,7 @@ uint64_t path_hash(struct span path) {
     return h ^ h >> 29;
 }
 
-int path_refuse(struct err *err, enum err_code code, struct span path, const char *problem) {
+int manifest_refuse(struct err *err, enum err_code code, struct span path, const char *problem) {
     SCOPED(buf) text = {0};
     text_escape(&text, span_of(path.p, MIN(path.n, (size_t)PATH_TEXT_BYTES)));
     return ERR(err, code, "entry %s%s has %s", buf_text(&text),

@@ -31,7 +31,7 @@ struct manifest_reader *manifest_reader_new(const struct manifest_ref *tree, man
     reader->tree = *tree;
     buf_put_span(&reader->tree_path, tree->first_path);
     reader->tree.first_path = buf_span(&reader->tree_path);
-    reader->leaf = page_new();
+    reader->leaf = manifest_page_new();
     return reader;
 }
 
@@ -64,7 +64,7 @@ static void settle(struct manifest_reader *reader) {
     }
 }
 
-const struct manifest_ref *reader_subtree(const struct manifest_reader *reader) {
+const struct manifest_ref *manifest_reader_subtree(const struct manifest_reader *reader) {
     if (reader->in_leaf)
         return NULL;
     if (!reader->begun)
@@ -82,8 +82,8 @@ static void step_over(struct manifest_reader *reader) {
         reader->frames[reader->depth - 1].next++;
 }
 
-void reader_skip(struct manifest_reader *reader) {
-    const struct manifest_ref *ref = reader_subtree(reader);
+void manifest_reader_skip(struct manifest_reader *reader) {
+    const struct manifest_ref *ref = manifest_reader_subtree(reader);
     INVARIANT(ref != NULL);
     remember(reader, ref->first_path, (struct path_walk){.any = false});
     step_over(reader);
@@ -100,7 +100,7 @@ static int load_page(struct manifest_reader *reader, const struct manifest_ref *
         buf_put_span(&reader->leaf_bytes, bytes);
         bytes = buf_span(&reader->leaf_bytes);
     }
-    if (page_reopen(page, bytes, err) != 0)
+    if (manifest_page_reopen(page, bytes, err) != 0)
         return -1;
     return manifest_page_expect(page, ref, err);
 }
@@ -109,18 +109,18 @@ static int load_page(struct manifest_reader *reader, const struct manifest_ref *
 static int check_order(const struct manifest_reader *reader, const struct manifest_ref *ref,
                        struct err *err) {
     if (reader->any && manifest_path_compare(buf_span(&reader->last), ref->first_path) >= 0)
-        return path_refuse(err, ERR_FORMAT, ref->first_path, "a page that is not in order");
+        return manifest_refuse(err, ERR_FORMAT, ref->first_path, "a page that is not in order");
     return 0;
 }
 
-int reader_enter(struct manifest_reader *reader, struct err *err) {
-    const struct manifest_ref *ref = reader_subtree(reader);
+int manifest_reader_enter(struct manifest_reader *reader, struct err *err) {
+    const struct manifest_ref *ref = manifest_reader_subtree(reader);
     INVARIANT(ref != NULL);
     bool leaf = ref->level == 0;
     INVARIANT(leaf || reader->depth < MANIFEST_DEPTH_MAX);
     struct manifest_page **page = leaf ? &reader->leaf : &reader->frames[reader->depth].page;
     if (*page == NULL)
-        *page = page_new();
+        *page = manifest_page_new();
     if (check_order(reader, ref, err) != 0 || load_page(reader, ref, *page, err) != 0)
         return -1;
     step_over(reader);
@@ -137,17 +137,19 @@ static int check_parent(struct manifest_reader *reader, const struct entry *entr
     struct path_walk walk = reader->last_walk;
     if (reader->leaf->leaf.entry_i != 1 || !walk.any)
         return 0;
-    size_t shared = path_shared(buf_span(&reader->last), entry->path);
-    const char *problem = path_step(&walk, entry->path.p, entry->path.n, shared, entry->kind);
-    return problem == NULL ? 0 : path_refuse(err, ERR_FORMAT, entry->path, problem);
+    size_t shared = manifest_path_shared(buf_span(&reader->last), entry->path);
+    const char *problem =
+        manifest_path_step(&walk, entry->path.p, entry->path.n, shared, entry->kind);
+    return problem == NULL ? 0 : manifest_refuse(err, ERR_FORMAT, entry->path, problem);
 }
 
-int reader_current(struct manifest_reader *reader, const struct entry **entry, struct err *err) {
+int manifest_reader_current(struct manifest_reader *reader, const struct entry **entry,
+                            struct err *err) {
     *entry = reader->current;
     if (!reader->in_leaf || reader->current != NULL)
         return 0;
     struct leaf_in *leaf = &reader->leaf->leaf;
-    if (leaf_in_next(leaf, entry, err) != 0)
+    if (manifest_leaf_in_next(leaf, entry, err) != 0)
         return -1;
     reader->current = *entry;
     if (*entry != NULL)
@@ -159,21 +161,21 @@ int reader_current(struct manifest_reader *reader, const struct entry **entry, s
     return 0;
 }
 
-void reader_pass(struct manifest_reader *reader) {
+void manifest_reader_pass(struct manifest_reader *reader) {
     reader->current = NULL;
 }
 
 int manifest_next(struct manifest_reader *reader, const struct entry **entry, struct err *err) {
     for (;;) {
-        if (reader_current(reader, entry, err) != 0)
+        if (manifest_reader_current(reader, entry, err) != 0)
             return -1;
         if (*entry != NULL) {
-            reader_pass(reader);
+            manifest_reader_pass(reader);
             return 0;
         }
-        if (reader_subtree(reader) == NULL)
+        if (manifest_reader_subtree(reader) == NULL)
             return 0;
-        if (reader_enter(reader, err) != 0)
+        if (manifest_reader_enter(reader, err) != 0)
             return -1;
     }
 }
@@ -197,11 +199,11 @@ int manifest_peek_leaf(struct manifest_reader *reader, const struct manifest_ref
     const struct entry *entry;
     bool ended = reader->leaf->leaf.entry_i == reader->leaf->leaf.entry_n;
     if (reader->in_leaf && reader->current == NULL && ended &&
-        reader_current(reader, &entry, err) != 0)
+        manifest_reader_current(reader, &entry, err) != 0)
         return -1;
     const struct manifest_ref *ref;
-    while ((ref = reader_subtree(reader)) != NULL && ref->level > 0)
-        if (reader_enter(reader, err) != 0)
+    while ((ref = manifest_reader_subtree(reader)) != NULL && ref->level > 0)
+        if (manifest_reader_enter(reader, err) != 0)
             return -1;
     if (ref == NULL || at_last(reader))
         return 0;
@@ -210,8 +212,9 @@ int manifest_peek_leaf(struct manifest_reader *reader, const struct manifest_ref
 }
 
 void manifest_skip_leaf(struct manifest_reader *reader) {
-    INVARIANT(reader_subtree(reader) != NULL && reader_subtree(reader)->level == 0);
-    reader_skip(reader);
+    INVARIANT(manifest_reader_subtree(reader) != NULL &&
+              manifest_reader_subtree(reader)->level == 0);
+    manifest_reader_skip(reader);
 }
 
 /* The last child that does not begin behind `path`. */
@@ -233,7 +236,7 @@ int manifest_seek(struct manifest_reader *reader, struct span path, struct err *
     reader->depth = 0;
     reader->last_walk = (struct path_walk){.any = false};
     do {
-        if (reader_enter(reader, err) != 0)
+        if (manifest_reader_enter(reader, err) != 0)
             return -1;
         if (!reader->in_leaf) {
             struct frame *frame = &reader->frames[reader->depth - 1];
@@ -241,10 +244,10 @@ int manifest_seek(struct manifest_reader *reader, struct span path, struct err *
         }
     } while (!reader->in_leaf);
     for (const struct entry *entry;;) {
-        if (reader_current(reader, &entry, err) != 0)
+        if (manifest_reader_current(reader, &entry, err) != 0)
             return -1;
         if (entry == NULL || manifest_path_compare(entry->path, path) >= 0)
             return 0;
-        reader_pass(reader);
+        manifest_reader_pass(reader);
     }
 }

@@ -167,8 +167,8 @@ static void an_insertion_moves_few_cuts(void **state) {
     mem_free(data);
 }
 
-/* Periods up to 64 make windows that come again and again: every chunk is still within bounds, and all
- * but the first few are equal. */
+/* Periods up to 64 make windows that come again and again: every chunk is still within bounds,
+ * and all but the first few are equal. */
 static void degenerate_inputs_are_bounded(void **state) {
     (void)state;
     struct seed seed = seed_start(__func__);

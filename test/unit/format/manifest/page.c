@@ -38,22 +38,22 @@ struct crafted {
 
 static struct crafted craft(void) {
     struct crafted crafted = {.leaf = mem_new(sizeof *crafted.leaf)};
-    leaf_out_begin(crafted.leaf);
+    manifest_leaf_out_begin(crafted.leaf);
     return crafted;
 }
 
 static void craft_add(struct crafted *crafted, const struct entry *entry) {
-    size_t shared = path_shared(buf_span(&crafted->leaf->path), entry->path);
-    leaf_out_add(crafted->leaf, entry, shared);
+    size_t shared = manifest_path_shared(buf_span(&crafted->leaf->path), entry->path);
+    manifest_leaf_out_add(crafted->leaf, entry, shared);
 }
 
 static struct span craft_page(struct crafted *crafted) {
-    leaf_out_page(crafted->leaf, &crafted->page);
+    manifest_leaf_out_page(crafted->leaf, &crafted->page);
     return buf_span(&crafted->page);
 }
 
 static void craft_done(struct crafted *crafted) {
-    leaf_out_done(crafted->leaf);
+    manifest_leaf_out_done(crafted->leaf);
     mem_free(crafted->leaf);
     buf_done(&crafted->page);
 }
@@ -218,14 +218,14 @@ static void inner_pages_out_of_order_are_refused(void **state) {
         struct inner_out inner = {0};
         struct buf page = {0};
         struct manifest_ref child = {.totals.entries = 1};
-        inner_out_begin(&inner, 1);
+        manifest_inner_out_begin(&inner, 1);
         child.first_path = span_text(cases[i].first);
-        inner_out_add(&inner, &child);
+        manifest_inner_out_add(&inner, &child);
         child.first_path = span_text(cases[i].second);
-        inner_out_add(&inner, &child);
-        inner_out_page(&inner, &page);
+        manifest_inner_out_add(&inner, &child);
+        manifest_inner_out_page(&inner, &page);
         refused(buf_span(&page), cases[i].why);
-        inner_out_done(&inner);
+        manifest_inner_out_done(&inner);
         buf_done(&page);
     }
 }
@@ -236,17 +236,17 @@ static void inner_pages_are_bounded_when_unpacked(void **state) {
     struct inner_out inner = {0};
     struct buf page = {0}, path = {0};
     struct manifest_ref child = {.totals.entries = 1};
-    inner_out_begin(&inner, 1);
+    manifest_inner_out_begin(&inner, 1);
     memset(buf_extend(&path, 60000), 'x', 60000);
     for (unsigned i = 0; i < 20; i++) {
         path.p[path.n - 1] = (uint8_t)('a' + i);
         child.first_path = buf_span(&path);
-        inner_out_add(&inner, &child);
+        manifest_inner_out_add(&inner, &child);
     }
-    inner_out_page(&inner, &page);
+    manifest_inner_out_page(&inner, &page);
     assert_in_range(page.n, 1, 64000);
     refused(buf_span(&page), "path of child 17 is malformed");
-    inner_out_done(&inner);
+    manifest_inner_out_done(&inner);
     buf_done(&page);
     buf_done(&path);
 }

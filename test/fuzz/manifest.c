@@ -1,6 +1,6 @@
 /* Any bytes: refused, or a page whose entries a builder takes and gives back the same. */
-#include "base/vec.h"
 #include "format/manifest/manifest.h"
+#include "base/vec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
