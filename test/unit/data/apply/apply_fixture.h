@@ -15,7 +15,7 @@
 static char root[SCRATCH_PATH_MAX], target[SCRATCH_PATH_MAX + 16];
 static struct buf notes; /* of the engine, a line each */
 
-static int fixture_setup(void **state) {
+static inline int fixture_setup(void **state) {
     (void)state;
     (void)scratch_make(root);
     (void)text_format(target, sizeof target, "%s/target", root);
@@ -23,14 +23,14 @@ static int fixture_setup(void **state) {
     return mkdir(target, 0755);
 }
 
-static int fixture_teardown(void **state) {
+static inline int fixture_teardown(void **state) {
     (void)state;
     tree_remove(root);
     buf_done(&notes);
     return 0;
 }
 
-static const char *at(const char *name) { /* "target/x", "outside" */
+static inline const char *at(const char *name) { /* "target/x", "outside" */
     static char path[8][600];
     static unsigned i;
     char *to = path[i++ % 8];
@@ -38,14 +38,14 @@ static const char *at(const char *name) { /* "target/x", "outside" */
     return to;
 }
 
-static void put_file(const char *name, const char *content) {
+static inline void put_file(const char *name, const char *content) {
     int fd = open(at(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, content, strlen(content)), (ssize_t)strlen(content));
     assert_int_equal(close(fd), 0);
 }
 
-static void assert_content(const char *name, const char *expected) {
+static inline void assert_content(const char *name, const char *expected) {
     char got[256] = "";
     int fd = open(at(name), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
@@ -55,19 +55,19 @@ static void assert_content(const char *name, const char *expected) {
     assert_string_equal(got, expected);
 }
 
-static struct stat look(const char *name) {
+static inline struct stat look(const char *name) {
     struct stat st;
     if (lstat(at(name), &st) != 0)
         fail_msg("%s: %s", name, strerror(errno));
     return st;
 }
 
-static bool exists(const char *name) {
+static inline bool exists(const char *name) {
     struct stat st;
     return lstat(at(name), &st) == 0;
 }
 
-static size_t names_in(const char *name) {
+static inline size_t names_in(const char *name) {
     os_names names = {0};
     int fd = OS_FD_NONE;
     assert_int_equal(os_dir_open(OS_FD_CWD, at(name), &fd, NULL), 0);
@@ -78,13 +78,13 @@ static size_t names_in(const char *name) {
     return n;
 }
 
-static void keep_note(void *ctx, struct span path, const struct err *what) {
+static inline void keep_note(void *ctx, struct span path, const struct err *what) {
     (void)ctx;
     (void)path;
     buf_printf(&notes, "%s\n", what->text);
 }
 
-static struct apply *start(struct apply_opts opts) {
+static inline struct apply *start(struct apply_opts opts) {
     struct apply *apply = NULL;
     struct err err = {0};
     opts.note = keep_note;
@@ -93,7 +93,7 @@ static struct apply *start(struct apply_opts opts) {
     return apply;
 }
 
-static void finish(struct apply *apply) {
+static inline void finish(struct apply *apply) {
     struct apply_totals totals;
     struct err err = {0};
     if (apply_finish(apply, &totals, &err) != 0)
@@ -101,7 +101,7 @@ static void finish(struct apply *apply) {
 }
 
 /* An entry that whoever runs the test may restore whole. */
-static struct entry entry_of(enum entry_kind kind, const char *path, uint16_t mode) {
+static inline struct entry entry_of(enum entry_kind kind, const char *path, uint16_t mode) {
     return (struct entry){
         .path = span_text(path),
         .kind = (uint8_t)kind,
@@ -115,29 +115,31 @@ static struct entry entry_of(enum entry_kind kind, const char *path, uint16_t mo
 
 static struct err why;
 
-static enum apply_result restore(struct apply *apply, struct entry entry) {
+static inline enum apply_result restore(struct apply *apply, struct entry entry) {
     why = (struct err){0};
     return apply_entry(apply, &entry, &why);
 }
 
-static enum apply_result restore_dir(struct apply *apply, const char *path) {
+static inline enum apply_result restore_dir(struct apply *apply, const char *path) {
     return restore(apply, entry_of(ENTRY_DIR, path, 0755));
 }
 
-static enum apply_result restore_symlink(struct apply *apply, const char *path, const char *to) {
+static inline enum apply_result restore_symlink(struct apply *apply, const char *path,
+                                                const char *to) {
     struct entry entry = entry_of(ENTRY_SYMLINK, path, 0777);
     entry.link = span_text(to);
     return restore(apply, entry);
 }
 
-static enum apply_result restore_link(struct apply *apply, const char *path, const char *first) {
+static inline enum apply_result restore_link(struct apply *apply, const char *path,
+                                             const char *first) {
     struct entry entry = entry_of(ENTRY_HARDLINK, path, 0644);
     entry.link = span_text(first);
     return restore(apply, entry);
 }
 
-static enum apply_result restore_file_entry(struct apply *apply, struct entry entry,
-                                            const char *content) {
+static inline enum apply_result restore_file_entry(struct apply *apply, struct entry entry,
+                                                   const char *content) {
     why = (struct err){0};
     struct apply_file *file;
     entry.size = strlen(content);
@@ -150,7 +152,8 @@ static enum apply_result restore_file_entry(struct apply *apply, struct entry en
     return apply_file_commit(file, &why);
 }
 
-static enum apply_result restore_file(struct apply *apply, const char *path, const char *content) {
+static inline enum apply_result restore_file(struct apply *apply, const char *path,
+                                             const char *content) {
     return restore_file_entry(apply, entry_of(ENTRY_FILE, path, 0644), content);
 }
 
