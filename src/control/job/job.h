@@ -18,9 +18,13 @@
 #define JOB_NEEDS_MAX 1024u    /* things one job keeps others from */
 #define JOB_PROBLEMS_MAX 1000u /* kept in detail; all are counted */
 #define JOB_RESULT_BYTES_MAX (1u << 20)
-#define JOB_ENDED_KEPT 200u    /* ended jobs that are answered from memory */
-#define JOB_HISTORY_MAX 10000u /* jobs the catalog remembers */
-#define JOB_PUBLISH_MS 100u    /* progress makes a new version at most so often */
+#define JOB_UNWRITTEN_MAX 100u /* ended jobs in memory because their history could not be written  \
+                                */
+#define JOB_HISTORY_MAX 10000u /* jobs the catalog remembers, problems of the newest of them */
+#define JOB_HISTORY_PROBLEMS_MAX 200u
+#define JOB_PROBLEM_PATH_MAX 4096u
+#define JOB_PROBLEM_REASON_MAX 512u
+#define JOB_PUBLISH_MS 100u /* progress makes a new version at most so often */
 
 struct job_id {
     uint8_t b[JOB_ID_BYTES];
@@ -99,7 +103,7 @@ struct job_info {
     struct job_progress progress;
     uint64_t problem_count;
     struct err err;   /* why it failed; ERR_NONE otherwise */
-    uint64_t version; /* grows with every change; of a job of an earlier run, a large one */
+    uint64_t version; /* grows with every change */
 };
 
 /* Told of each move, in order for one job, outside of all locks; for the log. */

@@ -3,100 +3,38 @@
 #include "base/text.h"
 #include "data/catalog/catalog_int.h"
 
-/* Tables by version: entry i brings a database from version i to i + 1.  Never edited, only added to. */
-static const char *const state_versions[] = {
-    "CREATE TABLE computer(name TEXT PRIMARY KEY COLLATE NOCASE, address TEXT NOT NULL, port "
-    "INTEGER NOT NULL,"
-    " mode TEXT NOT NULL, state TEXT NOT NULL, agent_version TEXT NOT NULL, attached INTEGER NOT "
-    "NULL,"
-    " last_seen INTEGER NOT NULL, trust BLOB NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE grp(name TEXT PRIMARY KEY COLLATE NOCASE, one_file_system INTEGER NOT NULL,"
-    " exclude_caches INTEGER NOT NULL, level INTEGER NOT NULL, created INTEGER NOT NULL, excludes "
-    "BLOB NOT NULL)"
-    " WITHOUT ROWID;"
-    "CREATE TABLE source(id BLOB PRIMARY KEY, computer TEXT NOT NULL COLLATE NOCASE, path TEXT NOT "
-    "NULL,"
-    " grp TEXT NOT NULL COLLATE NOCASE, UNIQUE(computer, path)) WITHOUT ROWID;"
-    "CREATE INDEX source_by_group ON source(grp);"
-    "CREATE TABLE job(id TEXT PRIMARY KEY, kind TEXT NOT NULL, state TEXT NOT NULL, grp TEXT NOT "
-    "NULL,"
-    " computer TEXT NOT NULL, source TEXT NOT NULL, created INTEGER NOT NULL, started INTEGER NOT "
-    "NULL,"
-    " finished INTEGER NOT NULL, document BLOB NOT NULL);"
-    "CREATE INDEX job_by_time ON job(created);"
-    "CREATE TABLE audit(n INTEGER PRIMARY KEY, time INTEGER NOT NULL, who TEXT NOT NULL, what TEXT "
-    "NOT NULL,"
-    " hash BLOB NOT NULL);",
-};
-static const char *const cache_versions[] = {
-    "CREATE TABLE point(id BLOB PRIMARY KEY, hex TEXT NOT NULL, source BLOB NOT NULL, sequence "
-    "INTEGER NOT NULL,"
-    " job BLOB NOT NULL UNIQUE, manifest BLOB NOT NULL, state INTEGER NOT NULL, started INTEGER "
-    "NOT NULL,"
-    " finished INTEGER NOT NULL, entries INTEGER NOT NULL, files INTEGER NOT NULL, dirs INTEGER "
-    "NOT NULL,"
-    " bytes INTEGER NOT NULL, problems INTEGER NOT NULL, read_bytes INTEGER NOT NULL, sent_bytes "
-    "INTEGER NOT NULL,"
-    " stored_bytes INTEGER NOT NULL, computer TEXT NOT NULL COLLATE NOCASE, path TEXT NOT NULL,"
-    " deleted INTEGER NOT NULL, UNIQUE(source, sequence)) WITHOUT ROWID;"
-    "CREATE INDEX point_by_time ON point(finished DESC, sequence DESC);",
-};
+#define ASIDE_MAX 1000 /* damaged files kept beside each other */
 
-static int migrate(sqlite3 *db, const char *const *versions, int n, struct err *err) {
-    struct sql sql;
-    int version = 0;
-    if (sql_prepare(&sql, db, "PRAGMA user_version", err) != 0)
-        return -1;
-    int rc = sql_step(&sql, err);
-    if (rc == 1)
-        version = (int)sql_get_number(&sql);
-    sql_done(&sql);
-    if (rc < 0)
-        return -1;
-    if (version > n)
-        return ERR(err, ERR_FORMAT_VERSION,
-                   "the catalog has tables of version %d, this program knows %d", version, n);
-    for (; version < n; version++) {
-        char done[64];
-        (void)text_format(done, sizeof done, "PRAGMA user_version = %d; COMMIT", version + 1);
-        if (sql_run(db, "BEGIN IMMEDIATE", err) != 0 || sql_run(db, versions[version], err) != 0 ||
-            sql_run(db, done, err) != 0)
-            return -1;
-    }
-    return 0;
+#if defined(__clang__) /* its analysis does not see what ends a scope */
+#define UNCHECKED __attribute__((no_thread_safety_analysis))
+#else
+#define UNCHECKED
+#endif
+
+UNCHECKED struct catalog_lock catalog_locked(struct catalog *catalog) {
+    os_mutex_lock(&catalog->mutex);
+    return (struct catalog_lock){.catalog = catalog};
 }
 
-/* Checkpoints are made by this connection and no other, when it commits (wal_autocheckpoint). */
-static int open_database(const char *dir, const char *name, const char *const *versions, int n,
-                         sqlite3 **out, struct err *err) {
-    char path[OS_PATH_MAX];
-    if (!text_format(path, sizeof path, "%s/%s", dir, name))
-        return ERR(err, ERR_USAGE, "path of the catalog is too long");
-    int flags =
-        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_NOFOLLOW;
-    if (sqlite3_open_v2(path, out, flags, NULL) != SQLITE_OK)
-        return ERR(err, ERR_IO, "cannot open %s: %s", path, sqlite3_errmsg(*out));
-    (void)sqlite3_db_config(*out, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    (void)sqlite3_busy_timeout(*out, 5000);
-    if (sql_run(*out,
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-                "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0;"
-                "PRAGMA locking_mode = EXCLUSIVE",
-                err) != 0 ||
-        migrate(*out, versions, n, err) != 0)
-        return ERR_NOTE(err, "%s", name);
-    return 0;
+UNCHECKED void catalog_lock_done(struct catalog_lock *lock) {
+    os_mutex_unlock(&lock->catalog->mutex);
 }
 
 int catalog_open(const char *dir, struct catalog **out, struct err *err) {
     AUTO(catalog) *catalog = mem_new(sizeof *catalog);
     os_mutex_init(&catalog->mutex);
-    if (os_mkdirs(dir, 0700, err) != 0 ||
-        open_database(dir, "state.db", state_versions, ARRAY_N(state_versions), &catalog->state,
-                      err) != 0 ||
-        open_database(dir, "catalog.db", cache_versions, ARRAY_N(cache_versions), &catalog->cache,
-                      err) != 0)
+    catalog->dirfd = OS_FD_NONE;
+    catalog->dir = mem_text(dir);
+    if (os_mkdirs(dir, 0700, err) != 0 || os_dir_open(OS_FD_CWD, dir, &catalog->dirfd, err) != 0 ||
+        pages_vfs_new(&catalog->vfs, err) != 0)
         return -1;
+    const char *vfs = pages_vfs_name(catalog->vfs);
+    if (db_open(&catalog->state, &db_state, dir, vfs, err) != 0 ||
+        db_open(&catalog->points, &db_points, dir, vfs, err) != 0)
+        return -1;
+    /* SQLite makes a log durable in its folder, a new database not. */
+    if ((catalog->state.made || catalog->points.made) && os_fsync(catalog->dirfd, err) != 0)
+        return ERR_NOTE(err, "%s", dir);
     *out = TAKE(catalog);
     return 0;
 }
@@ -104,40 +42,70 @@ int catalog_open(const char *dir, struct catalog **out, struct err *err) {
 void catalog_close(struct catalog *catalog) {
     if (catalog == NULL)
         return;
-    (void)sqlite3_close(catalog->state);
-    (void)sqlite3_close(catalog->cache);
+    db_close(&catalog->points);
+    db_close(&catalog->state);
+    pages_vfs_free(catalog->vfs);
+    os_close(&catalog->dirfd);
+    mem_free(catalog->dir);
     os_mutex_done(&catalog->mutex);
     mem_free(catalog);
 }
 
-int catalog_audit(struct catalog *catalog, int64_t now_s, const char *who, const char *what,
-                  struct err *err) {
-    struct sql last, insert;
-    SCOPED(buf) bytes = {0};
-    struct digest hash = {0};
-    os_mutex_lock(&catalog->mutex);
-    int rc =
-        sql_prepare(&last, catalog->state, "SELECT hash FROM audit ORDER BY n DESC LIMIT 1", err);
-    if (rc == 0 && (rc = sql_step(&last, err)) == 1)
-        sql_get_bytes(&last, hash.b, sizeof hash.b);
-    sql_done(&last);
-    if (rc >= 0) {
-        buf_put(&bytes, hash.b, sizeof hash.b);
-        buf_put_u64(&bytes, (uint64_t)now_s);
-        buf_put_lstr(&bytes, span_text(who));
-        buf_put_lstr(&bytes, span_text(what));
-        hash_bytes(buf_span(&bytes), &hash);
-        rc = sql_prepare(&insert, catalog->state,
-                         "INSERT INTO audit(time, who, what, hash) VALUES(?, ?, ?, ?)", err);
-        if (rc == 0) {
-            sql_number(&insert, now_s);
-            sql_text(&insert, who);
-            sql_text(&insert, what);
-            sql_blob(&insert, span_of(hash.b, sizeof hash.b));
-            rc = sql_finish(&insert, NULL, err);
-        }
-        sql_done(&insert);
+/* ---- damaged, and copied ---- */
+
+static int move_aside(int dirfd, const char *name, unsigned n, struct err *err) {
+    char to[OS_NAME_MAX];
+    bool exists;
+    (void)text_format(to, sizeof to, "%s.damaged-%u", name, n);
+    if (os_exists(dirfd, name, &exists, err) != 0)
+        return -1;
+    return exists ? os_rename(dirfd, name, dirfd, to, false, err) : 0;
+}
+
+/* The log first: left behind alone it would be taken for the log of the next catalog.db. */
+int catalog_set_aside(const char *dir, struct err *err) {
+    static const char *const suffixes[] = {"-wal", "-journal", ""};
+    OS_FD_AUTO int dirfd = OS_FD_NONE;
+    char name[OS_NAME_MAX];
+    bool taken = true;
+    unsigned n = 0;
+    if (os_dir_open(OS_FD_CWD, dir, &dirfd, err) != 0)
+        return -1;
+    while (taken && n < ASIDE_MAX) {
+        (void)text_format(name, sizeof name, "%s.damaged-%u", db_points.file, ++n);
+        if (os_exists(dirfd, name, &taken, err) != 0)
+            return -1;
     }
-    os_mutex_unlock(&catalog->mutex);
-    return rc < 0 ? -1 : 0;
+    for (size_t i = 0; i < ARRAY_N(suffixes); i++) {
+        (void)text_format(name, sizeof name, "%s%s", db_points.file, suffixes[i]);
+        if (move_aside(dirfd, name, n, err) != 0)
+            return -1;
+    }
+    return os_fsync(dirfd, err);
+}
+
+static int copy_state(struct catalog *catalog, const char *path, struct err *err) {
+    LOCKED(catalog);
+    SCOPED(sql) sql = {0};
+    if (sql_open(&sql, &catalog->state, "VACUUM INTO ?", err) != 0)
+        return -1;
+    sql_text(&sql, path);
+    return sql_finish(&sql, NULL, err);
+}
+
+int catalog_snapshot(struct catalog *catalog, const char *name, struct err *err) {
+    OS_FD_AUTO int fd = OS_FD_NONE;
+    char temp[OS_NAME_MAX], path[OS_PATH_MAX];
+    bool exists;
+    if (!text_format(temp, sizeof temp, "%s.tmp", name) ||
+        !text_format(path, sizeof path, "%s/%s", catalog->dir, temp))
+        return ERR(err, ERR_USAGE, "the name of the copy is too long: %s", name);
+    if (os_exists(catalog->dirfd, temp, &exists, err) != 0 ||
+        (exists && os_unlink(catalog->dirfd, temp, err) != 0) ||
+        copy_state(catalog, path, err) != 0 ||
+        os_file_open_write(catalog->dirfd, temp, &fd, err) != 0 || os_fsync(fd, err) != 0 ||
+        os_rename(catalog->dirfd, temp, catalog->dirfd, name, true, err) != 0 ||
+        os_fsync(catalog->dirfd, err) != 0)
+        return ERR_NOTE(err, "copy of %s", db_state.file);
+    return 0;
 }

@@ -1,13 +1,13 @@
 #pragma once
 /* data/catalog -- what the server remembers in tables.  The only home of SQL.
- * Owns: catalog.db, a cache of what the ledger says (points), which can be deleted and rebuilt; and state.db, control
- *       state that nothing else says: computers, groups, sources, jobs, the audit trail.
- * Knows nothing of: trust, what a job does, chunks.
- * Threads: any; one connection a database does all reads, writes and checkpoints, under one mutex.
- * Lifetime: texts in structs are copies; blobs given to callbacks are borrowed during the call.
- * Limits: CATALOG_*_MAX.
+ * Owns: catalog.db, a cache of what the ledger says (points), which can be deleted and rebuilt; and
+ * state.db, control state that nothing else says: computers, groups, sources, jobs, the audit
+ * trail. Knows nothing of: trust, what a job does, chunks. Threads: any; one connection a database
+ * does all reads, writes and checkpoints, under one mutex. Lifetime: texts in structs are copies;
+ * blobs given to callbacks are borrowed during the call. Limits: CATALOG_*_MAX.
  *
- * SQLite 3.40 may lose a write when a checkpoint of another connection races with it: here there is no other. */
+ * SQLite 3.40 may lose a write when a checkpoint of another connection races with it: here there is
+ * no other. */
 #include "base/base.h"
 #include "data/ledger/ledger.h"
 
@@ -54,6 +54,10 @@ typedef int catalog_computer_fn(void *ctx, const struct catalog_computer *comput
 [[nodiscard]] int catalog_computer_seen(struct catalog *catalog, const char *name,
                                         const char *state, const char *agent_version,
                                         int64_t last_seen_s, struct err *err);
+/* Another address, port, mode or trust.  ERR_NOT_FOUND. */
+[[nodiscard]] int catalog_computer_update(struct catalog *catalog,
+                                          const struct catalog_computer *computer, struct err *err);
+/* ERR_NOT_FOUND.  ERR_COMPUTER_PROTECTED: a group has members on it. */
 [[nodiscard]] int catalog_computer_remove(struct catalog *catalog, const char *name,
                                           struct err *err);
 /* All in name order after `after` (NULL = from the start); fn returns 1 to stop. */
@@ -88,7 +92,8 @@ typedef int catalog_source_fn(void *ctx, const struct catalog_source *source, st
                                  void *ctx, struct err *err);
 [[nodiscard]] int catalog_group(struct catalog *catalog, const char *name, catalog_group_fn *fn,
                                 void *ctx, struct err *err);
-/* Put computer:path under the group; an unknown one gets `id`.  ERR_SOURCE_PROTECTED: it belongs to a group already. */
+/* Put computer:path under the group; an unknown one gets `id`.  ERR_SOURCE_PROTECTED: it belongs to
+ * a group already. */
 [[nodiscard]] int catalog_source_join(struct catalog *catalog, const uint8_t id[static 16],
                                       const char *computer, const char *path, const char *group,
                                       struct err *err);
@@ -99,7 +104,8 @@ typedef int catalog_source_fn(void *ctx, const struct catalog_source *source, st
                                   catalog_source_fn *fn, void *ctx, struct err *err);
 [[nodiscard]] int catalog_source(struct catalog *catalog, const uint8_t id[static 16],
                                  struct catalog_source *out, struct err *err);
-/* Several of the above in one transaction: the group's row, sources that join, sources that leave. */
+/* Several of the above in one transaction: the group's row, sources that join, sources that leave.
+ */
 struct catalog_group_change {
     const struct catalog_group *group;
     bool replace;                              /* false: it must be new */

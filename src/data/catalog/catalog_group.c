@@ -3,20 +3,21 @@
 #include "data/catalog/catalog_int.h"
 
 #define GROUP_COLUMNS "name, one_file_system, exclude_caches, level, created, excludes"
-#define SOURCE_COLUMNS "id, computer, path, grp"
+#define SOURCE_COLUMNS "id, computer, path, coalesce(grp, '')"
+#define GROUP_INSERT "INSERT INTO grp(" GROUP_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT DO "
+
+/* ---- changes, inside the caller's lock and transaction ---- */
 
 static int put(struct catalog *catalog, const struct catalog_group *group, bool replace,
                struct err *err) {
-    struct sql sql;
+    SCOPED(sql) sql = {0};
     int changes = 0;
-    const char *text =
-        replace ? "INSERT INTO grp(" GROUP_COLUMNS
-                  ") VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-                  " one_file_system = excluded.one_file_system, level = excluded.level,"
-                  " exclude_caches = excluded.exclude_caches, excludes = excluded.excludes"
-                : "INSERT INTO grp(" GROUP_COLUMNS
-                  ") VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
-    if (sql_prepare(&sql, catalog->state, text, err) != 0)
+    const char *text = replace ? GROUP_INSERT
+                           "UPDATE SET one_file_system = excluded.one_file_system,"
+                           " exclude_caches = excluded.exclude_caches,"
+                           " level = excluded.level, excludes = excluded.excludes"
+                               : GROUP_INSERT "NOTHING";
+    if (sql_open(&sql, &catalog->state, text, err) != 0)
         return -1;
     sql_text(&sql, group->name);
     sql_number(&sql, group->one_file_system);
@@ -24,149 +25,198 @@ static int put(struct catalog *catalog, const struct catalog_group *group, bool 
     sql_number(&sql, group->level);
     sql_number(&sql, group->created_s);
     sql_blob(&sql, group->excludes);
-    int rc = sql_finish(&sql, &changes, err);
-    sql_done(&sql);
-    return rc == 0 && changes == 0 ? ERR(err, ERR_EXISTS, "group %s exists already", group->name)
-                                   : rc;
+    if (sql_finish(&sql, &changes, err) != 0)
+        return -1;
+    return changes > 0 ? 0 : ERR(err, ERR_EXISTS, "group %s exists already", group->name);
+}
+
+/* An old source keeps its id. */
+static int join(struct catalog *catalog, const struct catalog_source *source, const char *group,
+                struct err *err) {
+    SCOPED(sql) sql = {0};
+    int changes = 0;
+    if (sql_open(&sql, &catalog->state,
+                 "INSERT INTO source(id, computer, path, grp) VALUES(?, ?, ?, ?)"
+                 " ON CONFLICT(computer, path) DO UPDATE SET grp = excluded.grp"
+                 " WHERE source.grp IS NULL",
+                 err) != 0)
+        return -1;
+    sql_blob(&sql, span_of(source->id, sizeof source->id));
+    sql_text(&sql, source->computer);
+    sql_text(&sql, source->path);
+    sql_text(&sql, group);
+    if (sql_finish(&sql, &changes, err) != 0)
+        return -1;
+    if (changes > 0)
+        return 0;
+    return ERR(err, ERR_SOURCE_PROTECTED, "%s:%s is in a group already", source->computer,
+               source->path);
+}
+
+static int leave(struct catalog *catalog, const struct catalog_source *source, const char *group,
+                 struct err *err) {
+    SCOPED(sql) sql = {0};
+    int changes = 0;
+    if (sql_open(&sql, &catalog->state,
+                 "UPDATE source SET grp = NULL WHERE computer = ? AND path = ? AND grp = ?",
+                 err) != 0)
+        return -1;
+    sql_text(&sql, source->computer);
+    sql_text(&sql, source->path);
+    sql_text(&sql, group);
+    if (sql_finish(&sql, &changes, err) != 0)
+        return -1;
+    if (changes > 0)
+        return 0;
+    return ERR(err, ERR_NOT_FOUND, "%s:%s is not in group %s", source->computer, source->path,
+               group);
+}
+
+/* ---- changes ---- */
+
+int catalog_group_apply(struct catalog *catalog, const struct catalog_group_change *change,
+                        struct err *err) {
+    LOCKED(catalog);
+    SCOPED(db_change) tx = {0};
+    const char *name = change->group->name;
+    if (db_begin(&tx, &catalog->state, err) != 0 ||
+        put(catalog, change->group, change->replace, err) != 0)
+        return -1;
+    for (size_t i = 0; i < change->leave_n; i++)
+        if (leave(catalog, &change->leave[i], name, err) != 0)
+            return -1;
+    for (size_t i = 0; i < change->join_n; i++)
+        if (join(catalog, &change->join[i], name, err) != 0)
+            return -1;
+    return db_commit(&tx, err);
 }
 
 int catalog_group_put(struct catalog *catalog, const struct catalog_group *group, bool replace,
                       struct err *err) {
-    os_mutex_lock(&catalog->mutex);
-    int rc = put(catalog, group, replace, err);
-    os_mutex_unlock(&catalog->mutex);
-    return rc;
+    const struct catalog_group_change change = {.group = group, .replace = replace};
+    return catalog_group_apply(catalog, &change, err);
 }
 
-static int remove_group(struct catalog *catalog, const char *name, int *changes, struct err *err) {
-    struct sql leave, remove;
-    if (sql_prepare(&leave, catalog->state, "UPDATE source SET grp = '' WHERE grp = ?", err) != 0)
+static int let_go(struct catalog *catalog, const char *text, const char *name, int *changes,
+                  struct err *err) {
+    SCOPED(sql) sql = {0};
+    if (sql_open(&sql, &catalog->state, text, err) != 0)
         return -1;
-    sql_text(&leave, name);
-    int rc = sql_finish(&leave, NULL, err);
-    sql_done(&leave);
-    if (rc != 0 || sql_prepare(&remove, catalog->state, "DELETE FROM grp WHERE name = ?", err) != 0)
-        return -1;
-    sql_text(&remove, name);
-    rc = sql_finish(&remove, changes, err);
-    sql_done(&remove);
-    return rc;
+    sql_text(&sql, name);
+    return sql_finish(&sql, changes, err);
 }
 
 int catalog_group_remove(struct catalog *catalog, const char *name, struct err *err) {
+    LOCKED(catalog);
+    SCOPED(db_change) tx = {0};
     int changes = 0;
-    os_mutex_lock(&catalog->mutex);
-    int rc = sql_run(catalog->state, "BEGIN IMMEDIATE", err);
-    if (rc == 0) {
-        rc = remove_group(catalog, name, &changes, err);
-        if (sql_run(catalog->state, rc == 0 ? "COMMIT" : "ROLLBACK", rc == 0 ? err : NULL) != 0)
-            rc = -1;
-    }
-    os_mutex_unlock(&catalog->mutex);
-    return rc == 0 && changes == 0 ? ERR(err, ERR_NOT_FOUND, "group %s does not exist", name) : rc;
+    if (db_begin(&tx, &catalog->state, err) != 0 ||
+        let_go(catalog, "UPDATE source SET grp = NULL WHERE grp = ?", name, NULL, err) != 0 ||
+        let_go(catalog, "DELETE FROM grp WHERE name = ?", name, &changes, err) != 0)
+        return -1;
+    if (changes == 0)
+        return ERR(err, ERR_NOT_FOUND, "group %s does not exist", name);
+    return db_commit(&tx, err);
 }
 
-static void read_group(struct sql *sql, struct catalog_group *group) {
+static int source_of(struct catalog_source *source, const uint8_t id[16], const char *computer,
+                     const char *path, struct err *err) {
+    *source = (struct catalog_source){0};
+    if (id != NULL)
+        memcpy(source->id, id, sizeof source->id);
+    if (!text_copy(source->computer, sizeof source->computer, computer) ||
+        !text_copy(source->path, sizeof source->path, path))
+        return ERR(err, ERR_LIMIT, "the name of a source is too long");
+    return 0;
+}
+
+int catalog_source_join(struct catalog *catalog, const uint8_t id[static 16], const char *computer,
+                        const char *path, const char *group, struct err *err) {
+    struct catalog_source source;
+    LOCKED(catalog);
+    return source_of(&source, id, computer, path, err) != 0 ? -1
+                                                            : join(catalog, &source, group, err);
+}
+
+int catalog_source_leave(struct catalog *catalog, const char *computer, const char *path,
+                         const char *group, struct err *err) {
+    struct catalog_source source;
+    LOCKED(catalog);
+    return source_of(&source, NULL, computer, path, err) != 0 ? -1
+                                                              : leave(catalog, &source, group, err);
+}
+
+/* ---- reading groups ---- */
+
+struct rows {
+    VEC(struct catalog_group) list;
+    struct buf excludes; /* of all, one behind the other */
+};
+
+static void rows_done(struct rows *rows) {
+    vec_done(&rows->list);
+    buf_done(&rows->excludes);
+}
+
+static void read_group(struct sql *sql, struct rows *rows) {
+    struct catalog_group *group = vec_push(&rows->list);
     sql_get_text(sql, group->name, sizeof group->name);
     group->one_file_system = sql_get_number(sql) != 0;
     group->exclude_caches = sql_get_number(sql) != 0;
     group->level = (uint8_t)sql_get_number(sql);
     group->created_s = sql_get_number(sql);
-    struct span blob = sql_get_blob(sql);
-    group->excludes = span_of(mem_copy(blob.p, blob.n), blob.n);
+    group->excludes = sql_get_blob(sql);
+    buf_put_span(&rows->excludes, group->excludes);
 }
 
-static int each_group(struct catalog *catalog, const char *text, const char *key,
-                      catalog_group_fn *fn, void *ctx, uint64_t *found, struct err *err) {
-    VEC(struct catalog_group) rows = {0};
-    struct sql sql;
-    os_mutex_lock(&catalog->mutex);
-    int rc = sql_prepare(&sql, catalog->state, text, err);
-    if (rc == 0) {
-        sql_text(&sql, key);
-        while ((rc = sql_step(&sql, err)) == 1)
-            read_group(&sql, vec_push(&rows));
+static int fetch(struct catalog *catalog, const char *text, const char *key, struct rows *rows,
+                 struct err *err) {
+    LOCKED(catalog);
+    SCOPED(sql) sql = {0};
+    bool row;
+    if (sql_open(&sql, &catalog->state, text, err) != 0)
+        return -1;
+    sql_text(&sql, key);
+    for (;;) {
+        if (sql_next(&sql, &row, err) != 0)
+            return -1;
+        if (!row)
+            return 0;
+        read_group(&sql, rows);
     }
-    sql_done(&sql);
-    os_mutex_unlock(&catalog->mutex);
-    *found = rows.n;
+}
+
+static int each(struct rows *rows, catalog_group_fn *fn, void *ctx, struct err *err) {
+    const uint8_t *excludes = rows->excludes.p;
     int more = 0;
-    for (size_t i = 0; i < rows.n; i++) {
-        if (rc == 0 && more == 0)
-            more = fn(ctx, &rows.p[i], err);
-        void *excludes;
-        memcpy(&excludes, &rows.p[i].excludes.p, sizeof excludes);
-        mem_free(excludes);
+    for (size_t i = 0; i < rows->list.n && more == 0; i++) {
+        rows->list.p[i].excludes.p = excludes;
+        excludes += rows->list.p[i].excludes.n;
+        more = fn(ctx, &rows->list.p[i], err);
     }
-    vec_done(&rows);
-    return rc != 0 || more < 0 ? -1 : 0;
+    return more < 0 ? -1 : 0;
 }
 
 int catalog_groups(struct catalog *catalog, const char *after, catalog_group_fn *fn, void *ctx,
                    struct err *err) {
-    uint64_t found;
-    return each_group(catalog, "SELECT " GROUP_COLUMNS " FROM grp WHERE name > ? ORDER BY name",
-                      after != NULL ? after : "", fn, ctx, &found, err);
+    SCOPED(rows) rows = {0};
+    if (fetch(catalog, "SELECT " GROUP_COLUMNS " FROM grp WHERE name > ? ORDER BY name",
+              after != NULL ? after : "", &rows, err) != 0)
+        return -1;
+    return each(&rows, fn, ctx, err);
 }
 
 int catalog_group(struct catalog *catalog, const char *name, catalog_group_fn *fn, void *ctx,
                   struct err *err) {
-    uint64_t found;
-    if (each_group(catalog, "SELECT " GROUP_COLUMNS " FROM grp WHERE name = ?", name, fn, ctx,
-                   &found, err) != 0)
+    SCOPED(rows) rows = {0};
+    if (fetch(catalog, "SELECT " GROUP_COLUMNS " FROM grp WHERE name = ?", name, &rows, err) != 0)
         return -1;
-    return found == 0 ? ERR(err, ERR_NOT_FOUND, "group %s does not exist", name) : 0;
+    if (rows.list.n == 0)
+        return ERR(err, ERR_NOT_FOUND, "group %s does not exist", name);
+    return each(&rows, fn, ctx, err);
 }
 
-static int join(struct catalog *catalog, const uint8_t id[static 16], const char *computer,
-                const char *path, const char *group, struct err *err) {
-    struct sql sql;
-    int changes = 0;
-    if (sql_prepare(&sql, catalog->state,
-                    "INSERT INTO source(" SOURCE_COLUMNS
-                    ") VALUES(?, ?, ?, ?) ON CONFLICT(computer, path) DO UPDATE"
-                    " SET grp = excluded.grp WHERE source.grp = ''",
-                    err) != 0)
-        return -1;
-    sql_blob(&sql, span_of(id, 16));
-    sql_text(&sql, computer);
-    sql_text(&sql, path);
-    sql_text(&sql, group);
-    int rc = sql_finish(&sql, &changes, err);
-    sql_done(&sql);
-    return rc == 0 && changes == 0
-               ? ERR(err, ERR_EXISTS, "%s:%s belongs to a group already", computer, path)
-               : rc;
-}
-
-int catalog_source_join(struct catalog *catalog, const uint8_t id[static 16], const char *computer,
-                        const char *path, const char *group, struct err *err) {
-    os_mutex_lock(&catalog->mutex);
-    int rc = join(catalog, id, computer, path, group, err);
-    os_mutex_unlock(&catalog->mutex);
-    return rc;
-}
-
-int catalog_source_leave(struct catalog *catalog, const char *computer, const char *path,
-                         const char *group, struct err *err) {
-    struct sql sql;
-    int changes = 0;
-    os_mutex_lock(&catalog->mutex);
-    int rc =
-        sql_prepare(&sql, catalog->state,
-                    "UPDATE source SET grp = '' WHERE computer = ? AND path = ? AND grp = ?", err);
-    if (rc == 0) {
-        sql_text(&sql, computer);
-        sql_text(&sql, path);
-        sql_text(&sql, group);
-        rc = sql_finish(&sql, &changes, err);
-    }
-    sql_done(&sql);
-    os_mutex_unlock(&catalog->mutex);
-    return rc == 0 && changes == 0
-               ? ERR(err, ERR_NOT_FOUND, "%s:%s is not in group %s", computer, path, group)
-               : rc;
-}
+/* ---- reading sources ---- */
 
 static void read_source(struct sql *sql, struct catalog_source *source) {
     sql_get_bytes(sql, source->id, sizeof source->id);
@@ -175,45 +225,60 @@ static void read_source(struct sql *sql, struct catalog_source *source) {
     sql_get_text(sql, source->group, sizeof source->group);
 }
 
+typedef VEC(struct catalog_source) sources;
+
+static int fetch_sources(struct catalog *catalog, const char *computer, const char *group,
+                         sources *rows, struct err *err) {
+    LOCKED(catalog);
+    SCOPED(sql) sql = {0};
+    bool row;
+    const char *text =
+        computer != NULL && group != NULL ? "SELECT " SOURCE_COLUMNS
+                                            " FROM source WHERE computer = ? AND grp = ?"
+                                            " ORDER BY computer, path"
+        : computer != NULL ? "SELECT " SOURCE_COLUMNS
+                             " FROM source WHERE computer = ? ORDER BY computer, path"
+        : group != NULL ? "SELECT " SOURCE_COLUMNS
+                          " FROM source WHERE grp = ? ORDER BY computer, path"
+                        : "SELECT " SOURCE_COLUMNS " FROM source ORDER BY computer, path";
+    if (sql_open(&sql, &catalog->state, text, err) != 0)
+        return -1;
+    if (computer != NULL)
+        sql_text(&sql, computer);
+    if (group != NULL)
+        sql_text(&sql, group);
+    for (;;) {
+        if (sql_next(&sql, &row, err) != 0)
+            return -1;
+        if (!row)
+            return 0;
+        read_source(&sql, vec_push(rows));
+    }
+}
+
 int catalog_sources(struct catalog *catalog, const char *computer, const char *group,
                     catalog_source_fn *fn, void *ctx, struct err *err) {
-    VEC(struct catalog_source) rows = {0};
-    struct sql sql;
-    os_mutex_lock(&catalog->mutex);
-    int rc = sql_prepare(&sql, catalog->state,
-                         "SELECT " SOURCE_COLUMNS " FROM source WHERE (?1 IS NULL OR computer = ?1)"
-                         " AND (?2 IS NULL OR grp = ?2) ORDER BY computer, path",
-                         err);
-    if (rc == 0) {
-        sql_text(&sql, computer);
-        sql_text(&sql, group);
-        while ((rc = sql_step(&sql, err)) == 1)
-            read_source(&sql, vec_push(&rows));
-    }
-    sql_done(&sql);
-    os_mutex_unlock(&catalog->mutex);
-    int more = 0;
-    for (size_t i = 0; i < rows.n && rc == 0 && more == 0; i++)
+    sources rows = {0};
+    int more = fetch_sources(catalog, computer, group, &rows, err);
+    for (size_t i = 0; i < rows.n && more == 0; i++)
         more = fn(ctx, &rows.p[i], err);
     vec_done(&rows);
-    return rc != 0 || more < 0 ? -1 : 0;
+    return more < 0 ? -1 : 0;
 }
 
 int catalog_source(struct catalog *catalog, const uint8_t id[static 16], struct catalog_source *out,
                    struct err *err) {
-    struct sql sql;
-    os_mutex_lock(&catalog->mutex);
-    int rc = sql_prepare(&sql, catalog->state, "SELECT " SOURCE_COLUMNS " FROM source WHERE id = ?",
-                         err);
-    if (rc == 0) {
-        sql_blob(&sql, span_of(id, 16));
-        rc = sql_step(&sql, err);
-        if (rc == 1)
-            read_source(&sql, out);
-        else if (rc == 0)
-            rc = ERR(err, ERR_NOT_FOUND, "source does not exist");
-    }
-    sql_done(&sql);
-    os_mutex_unlock(&catalog->mutex);
-    return rc < 0 ? -1 : 0;
+    LOCKED(catalog);
+    SCOPED(sql) sql = {0};
+    bool row;
+    if (sql_open(&sql, &catalog->state, "SELECT " SOURCE_COLUMNS " FROM source WHERE id = ?",
+                 err) != 0)
+        return -1;
+    sql_blob(&sql, span_of(id, 16));
+    if (sql_next(&sql, &row, err) != 0)
+        return -1;
+    if (!row)
+        return ERR(err, ERR_NOT_FOUND, "the source does not exist");
+    read_source(&sql, out);
+    return 0;
 }

@@ -1,22 +1,39 @@
-/* Recovery points: a cache of the ledger. */
+/* Recovery points, changed: rows of a cache, holds of the state. */
 #include "base/text.h"
 #include "data/catalog/catalog_int.h"
 
-#define COLUMNS                                                                                    \
-    "id, source, job, sequence, manifest, state, started, finished, entries, files, dirs, bytes, " \
-    "problems,"                                                                                    \
-    " read_bytes, sent_bytes, stored_bytes, computer, path, deleted"
+static int held(struct catalog *catalog, const struct digest *id, bool *is, struct err *err) {
+    SCOPED(sql) sql = {0};
+    if (sql_open(&sql, &catalog->state, "SELECT 1 FROM hold WHERE point = ?", err) != 0)
+        return -1;
+    sql_blob(&sql, span_of(id->b, sizeof id->b));
+    return sql_next(&sql, is, err);
+}
 
-static int add(struct catalog *catalog, const struct commit *commit, const struct digest *id,
-               int64_t deleted_s, struct err *err) {
-    struct sql sql;
+static int refuse_held(struct catalog *catalog, const struct digest *id, struct err *err) {
+    char hex[2 * sizeof id->b + 1];
+    bool is;
+    text_hex(hex, id->b, sizeof id->b);
+    if (held(catalog, id, &is, err) != 0)
+        return -1;
+    return is ? ERR(err, ERR_HELD, "point %.12s is held", hex) : 0;
+}
+
+static int found(int changes, const struct digest *id, struct err *err) {
     char hex[2 * sizeof id->b + 1];
     text_hex(hex, id->b, sizeof id->b);
-    if (sql_prepare(&sql, catalog->cache,
-                    "INSERT INTO point(" COLUMNS ", hex)"
-                    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON "
-                    "CONFLICT DO NOTHING",
-                    err) != 0)
+    return changes > 0 ? 0 : ERR(err, ERR_NOT_FOUND, "point %.12s does not exist", hex);
+}
+
+int catalog_point_insert(struct catalog *catalog, const struct commit *commit,
+                         const struct digest *id, int64_t deleted_s, int *changes,
+                         struct err *err) {
+    SCOPED(sql) sql = {0};
+    if (sql_open(&sql, &catalog->points,
+                 "INSERT INTO point(" POINT_COLUMNS ")"
+                 " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                 " ON CONFLICT DO NOTHING",
+                 err) != 0)
         return -1;
     sql_blob(&sql, span_of(id->b, sizeof id->b));
     sql_blob(&sql, span_of(commit->source, sizeof commit->source));
@@ -34,21 +51,101 @@ static int add(struct catalog *catalog, const struct commit *commit, const struc
     sql_text(&sql, commit->computer);
     sql_text(&sql, commit->root_path);
     sql_number(&sql, deleted_s);
-    sql_text(&sql, hex);
-    int rc = sql_finish(&sql, NULL, err);
-    sql_done(&sql);
-    return rc;
+    return sql_finish(&sql, changes, err);
+}
+
+/* Nothing was inserted: fine when the job or the very point is there, else its place is taken. */
+static int check_known(struct catalog *catalog, const struct commit *commit,
+                       const struct digest *id, struct err *err) {
+    SCOPED(sql) sql = {0};
+    bool row;
+    if (sql_open(&sql, &catalog->points, "SELECT 1 FROM point WHERE job = ? OR id = ?", err) != 0)
+        return -1;
+    sql_blob(&sql, span_of(commit->job, sizeof commit->job));
+    sql_blob(&sql, span_of(id->b, sizeof id->b));
+    if (sql_next(&sql, &row, err) != 0)
+        return -1;
+    if (row)
+        return 0;
+    return ERR(err, ERR_CHAIN, "%s:%s has another point %llu", commit->computer, commit->root_path,
+               (unsigned long long)commit->sequence);
 }
 
 int catalog_point_add(struct catalog *catalog, const struct commit *commit, const struct digest *id,
                       int64_t deleted_s, struct err *err) {
-    os_mutex_lock(&catalog->mutex);
-    int rc = add(catalog, commit, id, deleted_s, err);
-    os_mutex_unlock(&catalog->mutex);
-    return rc;
+    LOCKED(catalog);
+    int changes = 0;
+    if (catalog_point_insert(catalog, commit, id, deleted_s, &changes, err) != 0)
+        return -1;
+    return changes > 0 ? 0 : check_known(catalog, commit, id, err);
 }
 
-static void read_row(struct sql *sql, struct catalog_point *point) {
+int catalog_point_mark_deleted(struct catalog *catalog, const struct digest *id, int64_t deleted_s,
+                               struct err *err) {
+    LOCKED(catalog);
+    SCOPED(sql) sql = {0};
+    int changes = 0;
+    if ((deleted_s != 0 && refuse_held(catalog, id, err) != 0) ||
+        sql_open(&sql, &catalog->points, "UPDATE point SET deleted = ? WHERE id = ?", err) != 0)
+        return -1;
+    sql_number(&sql, deleted_s);
+    sql_blob(&sql, span_of(id->b, sizeof id->b));
+    return sql_finish(&sql, &changes, err) != 0 ? -1 : found(changes, id, err);
+}
+
+int catalog_point_drop(struct catalog *catalog, const struct digest *id, struct err *err) {
+    LOCKED(catalog);
+    SCOPED(sql) sql = {0};
+    int changes = 0;
+    if (refuse_held(catalog, id, err) != 0 ||
+        sql_open(&sql, &catalog->points, "DELETE FROM point WHERE id = ?", err) != 0)
+        return -1;
+    sql_blob(&sql, span_of(id->b, sizeof id->b));
+    return sql_finish(&sql, &changes, err) != 0 ? -1 : found(changes, id, err);
+}
+
+int catalog_points_clear(struct catalog *catalog, struct err *err) {
+    LOCKED(catalog);
+    return db_run(&catalog->points, "DELETE FROM point", err);
+}
+
+/* ---- holds ---- */
+
+static int is_live(struct catalog *catalog, const struct digest *id, struct err *err) {
+    SCOPED(sql) sql = {0};
+    bool row;
+    if (sql_open(&sql, &catalog->points, "SELECT 1 FROM point WHERE id = ? AND deleted = 0", err) !=
+        0)
+        return -1;
+    sql_blob(&sql, span_of(id->b, sizeof id->b));
+    return sql_next(&sql, &row, err) != 0 ? -1 : found(row, id, err);
+}
+
+int catalog_hold(struct catalog *catalog, const struct digest *id, int64_t now_s, struct err *err) {
+    LOCKED(catalog);
+    SCOPED(sql) sql = {0};
+    if (is_live(catalog, id, err) != 0 ||
+        sql_open(&sql, &catalog->state,
+                 "INSERT INTO hold(point, since) VALUES(?, ?) ON CONFLICT DO NOTHING", err) != 0)
+        return -1;
+    sql_blob(&sql, span_of(id->b, sizeof id->b));
+    sql_number(&sql, now_s);
+    return sql_finish(&sql, NULL, err);
+}
+
+int catalog_release(struct catalog *catalog, const struct digest *id, struct err *err) {
+    LOCKED(catalog);
+    SCOPED(sql) sql = {0};
+    if (sql_open(&sql, &catalog->state, "DELETE FROM hold WHERE point = ?", err) != 0)
+        return -1;
+    sql_blob(&sql, span_of(id->b, sizeof id->b));
+    return sql_finish(&sql, NULL, err);
+}
+
+/* ---- one row ---- */
+
+int catalog_point_read(struct catalog *catalog, struct sql *sql, struct catalog_point *point,
+                       struct err *err) {
     sql_get_bytes(sql, point->id.b, sizeof point->id.b);
     sql_get_bytes(sql, point->source, sizeof point->source);
     sql_get_bytes(sql, point->job, sizeof point->job);
@@ -65,121 +162,5 @@ static void read_row(struct sql *sql, struct catalog_point *point) {
     sql_get_text(sql, point->computer, sizeof point->computer);
     sql_get_text(sql, point->path, sizeof point->path);
     point->deleted_s = sql_get_number(sql);
-}
-
-/* Sources of a group are in the other database: their ids go into the text as blobs of hex digits, made here. */
-static int group_condition(struct catalog *catalog, const char *group, struct buf *text,
-                           struct err *err) {
-    struct sql sql;
-    if (sql_prepare(&sql, catalog->state, "SELECT id FROM source WHERE grp = ?", err) != 0)
-        return -1;
-    sql_text(&sql, group);
-    buf_printf(text, " AND source IN (");
-    int rc;
-    bool first = true;
-    while ((rc = sql_step(&sql, err)) == 1) {
-        uint8_t id[16];
-        char hex[2 * sizeof id + 1];
-        sql_get_bytes(&sql, id, sizeof id);
-        text_hex(hex, id, sizeof id);
-        buf_printf(text, "%sX'%s'", first ? "" : ",", hex);
-        first = false;
-    }
-    buf_printf(text, ")");
-    sql_done(&sql);
-    return rc;
-}
-
-static int select_points(struct catalog *catalog, const struct catalog_point_filter *filter,
-                         const char *what, const char *tail, struct sql *sql, struct err *err) {
-    SCOPED(buf) text = {0};
-    sql->stmt = NULL;
-    buf_printf(
-        &text,
-        "SELECT %s FROM point WHERE (deleted != 0) = ? AND (?2 IS NULL OR computer = ?2)"
-        " AND (?3 IS NULL OR source = ?3) AND (?4 IS NULL OR substr(hex, 1, length(?4)) = ?4)",
-        what);
-    if (filter->group != NULL && group_condition(catalog, filter->group, &text, err) != 0)
-        return -1;
-    buf_printf(&text, "%s", tail);
-    if (sql_prepare(sql, catalog->cache, buf_text(&text), err) != 0)
-        return -1;
-    sql_number(sql, filter->deleted);
-    sql_text(sql, filter->computer);
-    if (filter->source != NULL)
-        sql_blob(sql, span_of(filter->source, 16));
-    else
-        sql_text(sql, NULL);
-    sql_text(sql, filter->id_prefix);
-    return 0;
-}
-
-int catalog_points(struct catalog *catalog, const struct catalog_point_filter *filter,
-                   catalog_point_fn *fn, void *ctx, struct err *err) {
-    VEC(struct catalog_point) rows = {0};
-    struct sql sql;
-    os_mutex_lock(&catalog->mutex);
-    int rc =
-        select_points(catalog, filter, COLUMNS,
-                      " ORDER BY finished DESC, sequence DESC, id LIMIT ? OFFSET ?", &sql, err);
-    if (rc == 0) {
-        sql_number(&sql, (int64_t)(filter->limit > 0 ? filter->limit : CATALOG_PAGE_MAX));
-        sql_number(&sql, (int64_t)filter->skip);
-        while ((rc = sql_step(&sql, err)) == 1)
-            read_row(&sql, vec_push(&rows));
-    }
-    sql_done(&sql);
-    os_mutex_unlock(&catalog->mutex);
-    int more = 0;
-    for (size_t i = 0; i < rows.n && rc == 0 && more == 0; i++)
-        more = fn(ctx, &rows.p[i], err);
-    vec_done(&rows);
-    return rc != 0 || more < 0 ? -1 : 0;
-}
-
-int catalog_point_count(struct catalog *catalog, const struct catalog_point_filter *filter,
-                        uint64_t *count, struct err *err) {
-    struct sql sql;
-    os_mutex_lock(&catalog->mutex);
-    int rc = select_points(catalog, filter, "count(*)", "", &sql, err);
-    if (rc == 0)
-        rc = sql_step(&sql, err);
-    if (rc == 1)
-        *count = (uint64_t)sql_get_number(&sql);
-    sql_done(&sql);
-    os_mutex_unlock(&catalog->mutex);
-    return rc < 0 ? -1 : 0;
-}
-
-static int change(struct catalog *catalog, const char *text, const struct digest *id,
-                  int64_t number, bool numbered, struct err *err) {
-    struct sql sql;
-    int changes = 0;
-    os_mutex_lock(&catalog->mutex);
-    int rc = sql_prepare(&sql, catalog->cache, text, err);
-    if (rc == 0) {
-        if (numbered)
-            sql_number(&sql, number);
-        sql_blob(&sql, span_of(id->b, sizeof id->b));
-        rc = sql_finish(&sql, &changes, err);
-    }
-    sql_done(&sql);
-    os_mutex_unlock(&catalog->mutex);
-    return rc == 0 && changes == 0 ? ERR(err, ERR_NOT_FOUND, "point does not exist") : rc;
-}
-
-int catalog_point_mark_deleted(struct catalog *catalog, const struct digest *id, int64_t deleted_s,
-                               struct err *err) {
-    return change(catalog, "UPDATE point SET deleted = ? WHERE id = ?", id, deleted_s, true, err);
-}
-
-int catalog_point_drop(struct catalog *catalog, const struct digest *id, struct err *err) {
-    return change(catalog, "DELETE FROM point WHERE id = ?", id, 0, false, err);
-}
-
-int catalog_points_clear(struct catalog *catalog, struct err *err) {
-    os_mutex_lock(&catalog->mutex);
-    int rc = sql_run(catalog->cache, "DELETE FROM point", err);
-    os_mutex_unlock(&catalog->mutex);
-    return rc;
+    return held(catalog, &point->id, &point->held, err);
 }
