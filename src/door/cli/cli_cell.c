@@ -3,7 +3,8 @@
 #include "door/cli/cli_int.h"
 
 #define FIELD_MAX 64u
-#define ID_SHOWN 12u /* enough to tell ids apart; --verbose shows all */
+#define ID_LONG 32u  /* ids of jobs and points; sources and others are names to people */
+#define ID_SHOWN 12u /* enough to tell them apart; --verbose shows all */
 
 const json_t *cli_field(const json_t *object, const char *field) {
     char part[FIELD_MAX];
@@ -102,11 +103,17 @@ void cli_cell(const json_t *object, const struct cli_column *column, bool verbos
             buf_put_u8(out, '-');
         return;
     case CLI_ID:
-        if (json_is_string(value) && !verbose && json_string_length(value) > 32) {
+        if (json_is_string(value) && !verbose && json_string_length(value) >= ID_LONG) {
             buf_put(out, json_string_value(value), ID_SHOWN);
             return;
         }
         plain_cell(value, out);
+        return;
+    case CLI_FILE:
+        if (json_is_string(value) && json_string_length(value) == 0)
+            buf_put_u8(out, '.');
+        else
+            plain_cell(value, out);
         return;
     case CLI_TEXT:
     case CLI_NUMBER:

@@ -6,7 +6,7 @@ static const struct cli_column columns[] = {
     {"NEW SIZE", "new.size", CLI_SIZE, false},
     {"OLD MODIFIED", "old.modified", CLI_TIME, true},
     {"NEW MODIFIED", "new.modified", CLI_TIME, true},
-    {"PATH", "name", CLI_TEXT, false},
+    {"PATH", "name", CLI_FILE, false},
     {NULL, NULL, CLI_TEXT, false},
 };
 

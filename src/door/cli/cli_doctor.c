@@ -71,10 +71,10 @@ static void print_steps(const struct cli *cli, const json_t *steps) {
         bool fine = text_equal(state, "ok") || text_equal(state, "skipped");
         if (cli->quiet && fine)
             continue;
-        (void)printf("%-8s %-14s %s\n", state, cli_field_text(one, "name"),
+        (void)printf("%-8s %-16s %s\n", state, cli_field_text(one, "name"),
                      cli_field_text(one, "detail"));
         if (!fine && advice[0] != 0)
-            (void)printf("%23s %s\n", "->", advice);
+            (void)printf("%25s %s\n", "->", advice);
     }
 }
 

@@ -68,6 +68,7 @@ enum cli_kind {
     CLI_NUMBER,
     CLI_TIME,
     CLI_FLAG,
+    CLI_FILE, /* a path in a point; the root is . */
     CLI_ID,   /* shortened, unless --verbose */
     CLI_MODE, /* of an entry: drwxr-xr-x */
     CLI_ITEM, /* of an entry: its name, and what a person must know of it */

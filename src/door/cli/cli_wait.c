@@ -172,7 +172,7 @@ static void put_damage(const json_t *job) {
     }
 }
 
-/* "  label value" for a field of the result that is there. */
+/* ", value label" for a field of the result that is there; a count of nothing is no news. */
 static void put_result(const json_t *job, const char *label, const char *field, bool size) {
     char text[TEXT_SIZE_MAX];
     const json_t *value = json_object_get(json_object_get(job, "result"), field);
@@ -181,7 +181,7 @@ static void put_result(const json_t *job, const char *label, const char *field, 
     uint64_t number = (uint64_t)json_integer_value(value);
     if (size)
         (void)printf(", %s %s", text_size(text, number), label);
-    else
+    else if (number > 0)
         (void)printf(", %llu %s", (unsigned long long)number, label);
 }
 

@@ -309,7 +309,7 @@ static void doctor_ends_with_an_error_when_a_test_failed(void **state) {
     assert_int_equal(o.status, 1);
     assert_non_null(strstr((const char *)o.out.p, "ok       server"));
     assert_non_null(strstr((const char *)o.out.p, "warning  version"));
-    assert_non_null(strstr((const char *)o.out.p, "fail     port           refused\n"));
+    assert_non_null(strstr((const char *)o.out.p, "fail     port             refused\n"));
     assert_non_null(strstr((const char *)o.out.p, "-> open 135/tcp\n"));
     outcome_done(&o);
     o = run("doctor web --json");
