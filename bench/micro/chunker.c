@@ -83,12 +83,12 @@ static void saved(struct names *names, const char *what) {
 
 int main(int argc, char **argv) {
     struct chunker *chunker = chunker_new(&chunker_defaults);
-    struct buf random = {0};
+    struct buf bytes = {0};
     size_t n = 1 << 20;
-    os_random(buf_extend(&random, 64 * n), 64 * n);
-    speed(chunker, "random, 1 MiB in cache", span_of(random.p, n));
-    speed(chunker, "random, 64 MiB", buf_span(&random));
-    sizes(chunker, "random", buf_span(&random));
+    os_random(buf_extend(&bytes, 64 * n), 64 * n);
+    speed(chunker, "random, 1 MiB in cache", span_of(bytes.p, n));
+    speed(chunker, "random, 64 MiB", buf_span(&bytes));
+    sizes(chunker, "random", buf_span(&bytes));
     struct names cut = {0}, fixed = {0};
     for (int i = 1; i < argc; i++) {
         FILE *file = fopen(argv[i], "rb");
@@ -96,14 +96,14 @@ int main(int argc, char **argv) {
             perror(argv[i]);
             return 1;
         }
-        buf_clear(&random);
-        buf_reserve(&random, FILE_BYTES_MAX);
-        random.n = fread(random.p, 1, FILE_BYTES_MAX, file);
+        buf_clear(&bytes);
+        buf_reserve(&bytes, FILE_BYTES_MAX);
+        bytes.n = fread(bytes.p, 1, FILE_BYTES_MAX, file);
         (void)fclose(file);
-        speed(chunker, argv[i], buf_span(&random));
-        sizes(chunker, argv[i], buf_span(&random));
-        name_all(chunker, buf_span(&random), &cut);
-        name_all(NULL, buf_span(&random), &fixed);
+        speed(chunker, argv[i], buf_span(&bytes));
+        sizes(chunker, argv[i], buf_span(&bytes));
+        name_all(chunker, buf_span(&bytes), &cut);
+        name_all(NULL, buf_span(&bytes), &fixed);
     }
     if (argc > 1) {
         saved(&cut, "cut");

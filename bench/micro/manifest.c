@@ -100,15 +100,14 @@ static void fill(struct entry *entry, struct chunk_ref *ref, uint64_t *state, si
     entry->chunk_n = 1;
 }
 
-/* The name of level `depth` at place i; below the folders, a file. */
+/* What lies at place i of the folder `path`, `depth` folders down; a file below three of them. */
 static void add(struct list *list, size_t *depth, char *path, size_t i) {
-    static const char *const names[] = {"volume%02zu", "project-%02zu", "folder %03zu",
-                                        "source_file_%03zu.c"};
+    static const char *const names[] = {"volume", "project-", "folder ", "source_file_"};
     size_t at = strlen(path);
-    if (at > 0)
-        path[at++] = '/';
-    (void)text_format(path + at, 128 - at, names[*depth], i);
-    bool file = ++*depth == ARRAY_N(names);
+    bool file = *depth + 1 == ARRAY_N(names);
+    (void)text_format(path + at, 128 - at, "%s%s%03zu%s", at > 0 ? "/" : "", names[*depth], i,
+                      file ? ".c" : "");
+    ++*depth;
     *vec_push(&list->entries) =
         (struct entry){.path = span_text(mem_text(path)), .kind = file ? ENTRY_FILE : ENTRY_DIR};
 }

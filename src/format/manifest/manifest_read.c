@@ -212,8 +212,8 @@ int manifest_peek_leaf(struct manifest_reader *reader, const struct manifest_ref
 }
 
 void manifest_skip_leaf(struct manifest_reader *reader) {
-    INVARIANT(manifest_reader_subtree(reader) != NULL &&
-              manifest_reader_subtree(reader)->level == 0);
+    const struct manifest_ref *ref = manifest_reader_subtree(reader);
+    INVARIANT(ref != NULL && ref->level == 0);
     manifest_reader_skip(reader);
 }
 

@@ -295,8 +295,8 @@ static void equal_entries_restore_to_the_same(void **state) {
 }
 
 /* ---- the builder's own rules ---- */
-static void add_twice(void *paths) {
-    const char *const *path = paths;
+static void add_twice(void *two) {
+    const char **path = two;
     struct pages *pages = pages_new();
     struct manifest_builder *builder = manifest_builder_new(pages_emit, pages);
     struct err err = {0};
@@ -311,11 +311,10 @@ static void add_twice(void *paths) {
 
 static void entries_out_of_order_are_a_bug(void **state) {
     (void)state;
-    static const char *const right[] = {"a", "b"}, *const wrong[] = {"b", "a"},
-                             *const twice[] = {"a", "a"};
-    assert_false(died_in(add_twice, (void *)right));
-    assert_true(died_in(add_twice, (void *)wrong));
-    assert_true(died_in(add_twice, (void *)twice));
+    const char *right[] = {"a", "b"}, *wrong[] = {"b", "a"}, *twice[] = {"a", "a"};
+    assert_false(died_in(add_twice, right));
+    assert_true(died_in(add_twice, wrong));
+    assert_true(died_in(add_twice, twice));
 }
 
 static void every_entry_has_a_listed_folder(void **state) {
