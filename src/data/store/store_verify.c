@@ -34,17 +34,17 @@ static void advance(struct verify *verify, uint64_t bytes) {
         verify->opts->progress(verify->opts->ctx, verify->done_bytes, verify->total_bytes);
 }
 
-/* Chunks of the segment that a look-up would take from here. */
+/* Chunks of the segment that are nowhere else. */
 static uint64_t needed_of(struct verify *verify, uint32_t ordinal, const struct pack_walk *at) {
     struct pack_walk walk = *at;
     uint64_t n = 0;
     do {
         struct store_row row;
-        bool found;
+        bool found = false;
         if (store_index_find(verify->store, &walk.chunk.name, STORE_FIND_LOOK, &found, &row,
-                             NULL) == 0 &&
-            found)
-            n += row.pack == ordinal && row.segment == at->segment_off;
+                             NULL) != 0 ||
+            !found || (row.pack == ordinal && row.segment == at->segment_off))
+            n++;
     } while (pack_walk_next(&walk) && walk.segment_i == at->segment_i);
     return n;
 }
@@ -142,6 +142,30 @@ static int data_check(struct verify *verify, struct store_pack_file *file,
     return 0;
 }
 
+/* Nothing opens, or only the footer does not: then the segments tell what is left. */
+static int footer_damaged(struct verify *verify, struct store_pack_file *file, const char *what,
+                          uint32_t chunk_n, struct err *err) {
+    struct pack_footer footer;
+    struct err why = {0};
+    bool whole;
+    if (store_pack_rows(verify->store, file, &verify->footer, &footer, &whole, &why) == 0) {
+        uint32_t rest = chunk_n - MIN(chunk_n, footer.chunk_n);
+        tell(verify, file->ordinal, what, 0, rest);
+        *vec_push(&verify->found) = STORE_FOOTER;
+        if (rest > 0)
+            *vec_push(&verify->found) = (uint32_t)footer.end_off;
+        return 0;
+    }
+    if (!store_pack_is_damage(&why)) {
+        if (err != NULL)
+            *err = why;
+        return -1;
+    }
+    tell(verify, file->ordinal, what, 0, chunk_n);
+    *vec_push(&verify->found) = STORE_WHOLE_PACK;
+    return 0;
+}
+
 /* Header, trailer, footer, and with read_data all between. */
 static int file_check(struct verify *verify, struct store_pack_file *file, uint32_t chunk_n,
                       struct err *err) {
@@ -149,11 +173,9 @@ static int file_check(struct verify *verify, struct store_pack_file *file, uint3
     struct pack_footer footer;
     struct err why = {0};
     const char *what = "header";
-    uint32_t damage = STORE_WHOLE_PACK;
     int rc = store_pack_open(verify->store, file->ordinal, file, &why);
     if (rc == 0) {
         what = "trailer";
-        damage = STORE_FOOTER;
         rc = store_pack_trailer(file, &trailer, &why);
     }
     if (rc == 0) {
@@ -162,14 +184,16 @@ static int file_check(struct verify *verify, struct store_pack_file *file, uint3
     }
     if (rc == 0)
         return verify->opts->read_data ? data_check(verify, file, &trailer, &footer, err) : 0;
-    if (!store_pack_is_damage(&why)) {
-        if (err != NULL)
-            *err = why;
-        return -1;
+    if (store_pack_is_damage(&why) && file->object != NULL)
+        return footer_damaged(verify, file, what, chunk_n, err);
+    if (store_pack_is_damage(&why)) {
+        tell(verify, file->ordinal, what, 0, chunk_n);
+        *vec_push(&verify->found) = STORE_WHOLE_PACK;
+        return 0;
     }
-    tell(verify, file->ordinal, what, 0, damage == STORE_WHOLE_PACK ? chunk_n : 0);
-    *vec_push(&verify->found) = damage;
-    return 0;
+    if (err != NULL)
+        *err = why;
+    return -1;
 }
 
 /* What was found of the pack replaces what was known, as far as it was looked at. */
@@ -178,6 +202,9 @@ static void remember(struct verify *verify, uint32_t ordinal, bool lost) {
     struct store_table *table = &store->table;
     os_mutex_lock(&store->mutex);
     struct store_pack *pack = &table->packs.p[ordinal], before = *pack;
+    bool same = pack->damage_n == verify->found.n || !verify->opts->read_data || lost;
+    for (size_t i = 0; i < verify->found.n; i++)
+        same = same && store_table_is_damaged(table, ordinal, verify->found.p[i]);
     if (lost && pack->state != STORE_PACK_GONE)
         pack->state = STORE_PACK_LOST;
     if (!lost && pack->state == STORE_PACK_LOST)
@@ -186,7 +213,7 @@ static void remember(struct verify *verify, uint32_t ordinal, bool lost) {
         store_table_mend(table, ordinal);
     for (size_t i = 0; i < verify->found.n; i++)
         (void)store_table_damage(table, ordinal, verify->found.p[i]);
-    if (pack->state != before.state || before.damage_n + pack->damage_n > 0) {
+    if (pack->state != before.state || !same) {
         store->damage_revision++;
         verify->changed = true;
     }

@@ -58,7 +58,7 @@ static inline void fixture_reopen(struct fixture *fixture) {
 static inline int fixture_setup(void **state) {
     struct fixture *fixture = mem_new(sizeof *fixture);
     fixture->opts = (struct store_opts){
-        .pack_bytes = 64u << 10, .memtable_entries = 64, .reserve_bytes = 1u << 20};
+        .pack_bytes = 32u << 10, .memtable_entries = 64, .reserve_bytes = 1u << 20};
     fixture->key = fixture_key(1);
     (void)scratch_make(fixture->path);
     (void)text_format(fixture->dir, sizeof fixture->dir, "%s/store", fixture->path);
