@@ -38,7 +38,7 @@ struct group {
 void group_done(struct group *group);
 
 /* ---- what is valid (ERR_USAGE, ERR_LIMIT) ---- */
-/* 1 to 64 of A-Z a-z 0-9 . _ - and space, none at the ends, not only dots. */
+/* 1 to 64 of A-Z a-z 0-9 _ - and space, at least one letter, no space at the ends. */
 [[nodiscard]] int group_check_name(const char *name, struct err *err);
 /* Absolute; `//`, `/./` and a `/` at the end are taken out, `..` is refused. */
 [[nodiscard]] int group_clean_path(const char *path, char clean[static CATALOG_PATH_MAX],
@@ -77,7 +77,8 @@ struct group_change {
     const bool *one_file_system, *exclude_caches;
     const uint8_t *level;
 };
-/* All of it or nothing.  A group keeps at least one member (ERR_USAGE). */
+/* All of it or nothing.  A group keeps at least one member (ERR_USAGE).  ERR_BUSY: somebody else
+ * changed it at the same moment. */
 [[nodiscard]] int group_modify(struct catalog *catalog, const char *name,
                                const struct group_change *change, struct err *err);
 
@@ -105,8 +106,3 @@ struct group_remove_opts {
 typedef int group_fn(void *ctx, const struct group *group, struct err *err);
 [[nodiscard]] int group_list(struct catalog *catalog, const char *after, group_fn *fn, void *ctx,
                              struct err *err);
-
-/* Would removing this computer orphan something?  ERR_COMPUTER_PROTECTED: a group has members on
- * it. */
-[[nodiscard]] int group_check_computer_free(struct catalog *catalog, const char *computer,
-                                            struct err *err);

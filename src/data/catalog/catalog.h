@@ -83,36 +83,28 @@ struct catalog_source {
 };
 typedef int catalog_group_fn(void *ctx, const struct catalog_group *group, struct err *err);
 typedef int catalog_source_fn(void *ctx, const struct catalog_source *source, struct err *err);
-/* Insert or replace the group's own row. */
-[[nodiscard]] int catalog_group_put(struct catalog *catalog, const struct catalog_group *group,
-                                    bool replace, struct err *err);
 /* Its sources become unprotected. */
 [[nodiscard]] int catalog_group_remove(struct catalog *catalog, const char *name, struct err *err);
 [[nodiscard]] int catalog_groups(struct catalog *catalog, const char *after, catalog_group_fn *fn,
                                  void *ctx, struct err *err);
 [[nodiscard]] int catalog_group(struct catalog *catalog, const char *name, catalog_group_fn *fn,
                                 void *ctx, struct err *err);
-/* Put computer:path under the group; an unknown one gets `id`.  ERR_SOURCE_PROTECTED: it belongs to
- * a group already. */
-[[nodiscard]] int catalog_source_join(struct catalog *catalog, const uint8_t id[static 16],
-                                      const char *computer, const char *path, const char *group,
-                                      struct err *err);
-[[nodiscard]] int catalog_source_leave(struct catalog *catalog, const char *computer,
-                                       const char *path, const char *group, struct err *err);
 /* Filters may be NULL.  In order of computer and path. */
 [[nodiscard]] int catalog_sources(struct catalog *catalog, const char *computer, const char *group,
                                   catalog_source_fn *fn, void *ctx, struct err *err);
 [[nodiscard]] int catalog_source(struct catalog *catalog, const uint8_t id[static 16],
                                  struct catalog_source *out, struct err *err);
-/* Several of the above in one transaction: the group's row, sources that join, sources that leave.
- */
+/* A group with the sources that join and leave it, in one transaction. */
 struct catalog_group_change {
     const struct catalog_group *group;
-    bool replace;                              /* false: it must be new */
-    const struct catalog_source *join, *leave; /* computer and path; join: id of a new one */
+    const struct catalog_group *was; /* NULL: it must be new */
+    /* By computer and path; what joins for the first time gets the id given here. */
+    const struct catalog_source *join, *leave;
     size_t join_n, leave_n;
 };
-/* ERR_EXISTS, ERR_NOT_FOUND, ERR_SOURCE_PROTECTED (a source is in a group already). */
+/* ERR_EXISTS: the name is taken.  ERR_BUSY: the group is not what it was any more.
+ * ERR_SOURCE_PROTECTED: a source that shall join is in a group.  ERR_NOT_FOUND: one that shall
+ * leave is not in this one. */
 [[nodiscard]] int catalog_group_apply(struct catalog *catalog,
                                       const struct catalog_group_change *change, struct err *err);
 

@@ -4,20 +4,16 @@
 
 #define GROUP_COLUMNS "name, one_file_system, exclude_caches, level, created, excludes"
 #define SOURCE_COLUMNS "id, computer, path, coalesce(grp, '')"
-#define GROUP_INSERT "INSERT INTO grp(" GROUP_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT DO "
 
 /* ---- changes, inside the caller's lock and transaction ---- */
 
-static int put(struct catalog *catalog, const struct catalog_group *group, bool replace,
-               struct err *err) {
+static int insert(struct catalog *catalog, const struct catalog_group *group, struct err *err) {
     SCOPED(sql) sql = {0};
     int changes = 0;
-    const char *text = replace ? GROUP_INSERT
-                           "UPDATE SET one_file_system = excluded.one_file_system,"
-                           " exclude_caches = excluded.exclude_caches,"
-                           " level = excluded.level, excludes = excluded.excludes"
-                               : GROUP_INSERT "NOTHING";
-    if (sql_open(&sql, &catalog->state, text, err) != 0)
+    if (sql_open(&sql, &catalog->state,
+                 "INSERT INTO grp(" GROUP_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?)"
+                 " ON CONFLICT DO NOTHING",
+                 err) != 0)
         return -1;
     sql_text(&sql, group->name);
     sql_number(&sql, group->one_file_system);
@@ -28,6 +24,32 @@ static int put(struct catalog *catalog, const struct catalog_group *group, bool 
     if (sql_finish(&sql, &changes, err) != 0)
         return -1;
     return changes > 0 ? 0 : ERR(err, ERR_EXISTS, "group %s exists already", group->name);
+}
+
+static void bind_options(struct sql *sql, const struct catalog_group *group) {
+    sql_number(sql, group->one_file_system);
+    sql_number(sql, group->exclude_caches);
+    sql_number(sql, group->level);
+    sql_blob(sql, group->excludes);
+}
+
+/* Who changes a group has read it before: two at once must not undo each other. */
+static int update(struct catalog *catalog, const struct catalog_group *group,
+                  const struct catalog_group *was, struct err *err) {
+    SCOPED(sql) sql = {0};
+    int changes = 0;
+    if (sql_open(&sql, &catalog->state,
+                 "UPDATE grp SET one_file_system = ?, exclude_caches = ?, level = ?, excludes = ?"
+                 " WHERE one_file_system = ? AND exclude_caches = ? AND level = ? AND excludes = ?"
+                 " AND name = ?",
+                 err) != 0)
+        return -1;
+    bind_options(&sql, group);
+    bind_options(&sql, was);
+    sql_text(&sql, group->name);
+    if (sql_finish(&sql, &changes, err) != 0)
+        return -1;
+    return changes > 0 ? 0 : ERR(err, ERR_BUSY, "group %s was changed meanwhile", group->name);
 }
 
 /* An old source keeps its id. */
@@ -78,23 +100,18 @@ int catalog_group_apply(struct catalog *catalog, const struct catalog_group_chan
                         struct err *err) {
     LOCKED(catalog);
     SCOPED(db_change) tx = {0};
-    const char *name = change->group->name;
+    const struct catalog_group *group = change->group;
     if (db_begin(&tx, &catalog->state, err) != 0 ||
-        put(catalog, change->group, change->replace, err) != 0)
+        (change->was != NULL ? update(catalog, group, change->was, err)
+                             : insert(catalog, group, err)) != 0)
         return -1;
     for (size_t i = 0; i < change->leave_n; i++)
-        if (leave(catalog, &change->leave[i], name, err) != 0)
+        if (leave(catalog, &change->leave[i], group->name, err) != 0)
             return -1;
     for (size_t i = 0; i < change->join_n; i++)
-        if (join(catalog, &change->join[i], name, err) != 0)
+        if (join(catalog, &change->join[i], group->name, err) != 0)
             return -1;
     return db_commit(&tx, err);
-}
-
-int catalog_group_put(struct catalog *catalog, const struct catalog_group *group, bool replace,
-                      struct err *err) {
-    const struct catalog_group_change change = {.group = group, .replace = replace};
-    return catalog_group_apply(catalog, &change, err);
 }
 
 static int let_go(struct catalog *catalog, const char *text, const char *name, int *changes,
@@ -117,33 +134,6 @@ int catalog_group_remove(struct catalog *catalog, const char *name, struct err *
     if (changes == 0)
         return ERR(err, ERR_NOT_FOUND, "group %s does not exist", name);
     return db_commit(&tx, err);
-}
-
-static int source_of(struct catalog_source *source, const uint8_t id[16], const char *computer,
-                     const char *path, struct err *err) {
-    *source = (struct catalog_source){0};
-    if (id != NULL)
-        memcpy(source->id, id, sizeof source->id);
-    if (!text_copy(source->computer, sizeof source->computer, computer) ||
-        !text_copy(source->path, sizeof source->path, path))
-        return ERR(err, ERR_LIMIT, "the name of a source is too long");
-    return 0;
-}
-
-int catalog_source_join(struct catalog *catalog, const uint8_t id[static 16], const char *computer,
-                        const char *path, const char *group, struct err *err) {
-    struct catalog_source source;
-    LOCKED(catalog);
-    return source_of(&source, id, computer, path, err) != 0 ? -1
-                                                            : join(catalog, &source, group, err);
-}
-
-int catalog_source_leave(struct catalog *catalog, const char *computer, const char *path,
-                         const char *group, struct err *err) {
-    struct catalog_source source;
-    LOCKED(catalog);
-    return source_of(&source, NULL, computer, path, err) != 0 ? -1
-                                                              : leave(catalog, &source, group, err);
 }
 
 /* ---- reading groups ---- */
