@@ -11,7 +11,7 @@ check "a group is made" casemate group create one --member "computer1.sandbox:$d
 check "the first backup is done" exits 0 casemate backup one --wait
 cp -a "$data" "$work/first"
 check "an unchanged backup is done" exits 0 casemate backup one --wait
-check "two points are listed" says '"sequence": 2' casemate --json point list --group one
+check "two points are listed" says '"sequence":2' casemate --json point list --group one
 check "ls shows the root" says dir3 casemate ls latest --group one
 check "ls shows a folder" says file7 casemate ls latest dir0 --group one
 check "find finds in all points" says file24 casemate find 'file24' --group one
@@ -46,8 +46,8 @@ check "existing files are kept beside" exits 0 casemate restore latest dir0/file
 check "both are there" test "$(find "$sandbox/single/dir0" -type f | wc -l)" -eq 2
 
 check "verify reads all" exits 0 casemate verify --read-data --wait
-check "status is ok" says '"state": "ok"' casemate --json status
+check "status is ok" says '"state":"ok"' casemate --json status
 check "doctor finds the way" exits 0 casemate doctor computer1.sandbox
 sandbox_do restart-server
-check "points are there after a restart" says '"sequence": 3' casemate --json point list --group one
+check "points are there after a restart" says '"sequence":3' casemate --json point list --group one
 check "and another backup follows" exits 0 casemate backup one --wait

@@ -6,9 +6,9 @@ data=$work/data
 mkdir "$data"
 echo x >"$data/file"
 
-check "the server's own metadata file is refused" exits 13 casemate computer attach --credential "$sandbox/exchange/CertificateConfiguration_localhost.bin"
+check "the server's own metadata file is refused" exits 12 casemate computer attach --credential "$sandbox/exchange/CertificateConfiguration_localhost.bin"
 check "the computer is still there" says computer1.sandbox casemate computer list
-check "attaching twice is refused" exits 1 casemate computer attach --credential "$sandbox/exchange/CertificateConfiguration_computer1.sandbox.bin"
+check "attaching twice is refused" exits 12 casemate computer attach --credential "$sandbox/exchange/CertificateConfiguration_computer1.sandbox.bin"
 head -c 100 "$sandbox/exchange/CertificateConfiguration_computer1.sandbox.bin" >"$work/cut.bin"
 check "a cut file is refused" exits 14 casemate computer attach --credential "$work/cut.bin"
 check "an unknown option is a usage error" exits 1 casemate backup --nonsense
@@ -26,7 +26,7 @@ check "a file that is not in the point is named" says no-such-file casemate cat 
 rm -r "$data"
 check "a missing folder is an error, not an empty success" exits 1 casemate backup one --wait
 check "the error names it" says source-missing casemate --json job list
-check "the point is still there" says '"sequence": 1' casemate --json point list --group one
+check "the point is still there" says '"sequence":1' casemate --json point list --group one
 check "no second point was made" test "$(casemate --json point list --group one | grep -c '"sequence"')" -eq 1
 sed -i 's/^read = .*/read = \/usr/' "$sandbox/computer1/policy.conf"
 mkdir "$data"

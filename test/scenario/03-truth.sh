@@ -12,7 +12,7 @@ writer=$!
 check "a file that changes while it is read makes the point partial" exits 3 casemate backup one --wait
 kill $writer
 wait $writer 2>/dev/null
-check "the point says so" says '"state": "partial"' casemate --json point show latest --group one
+check "the point says so" says '"state":"partial"' casemate --json point show latest --group one
 check "the file is named" says moving casemate point show latest --group one
 check "the next backup reads it again and is complete" exits 0 casemate backup one --wait
 check "what is restored is what is there" exits 0 casemate restore latest --group one --to "$sandbox/out" --wait

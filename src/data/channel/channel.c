@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 
 #include "base/text.h"
+#include "os/clock.h"
 #include "os/thread.h"
 
 struct channel {
@@ -10,6 +11,7 @@ struct channel {
     enum frame_role role;
     _Atomic unsigned state;
     _Atomic bool cancelled;
+    _Atomic bool refused; /* either side said why it gives up: nothing more to say */
     _Atomic uint64_t sent_bytes, received_bytes;
     struct os_mutex sending; /* whole frames: header and body are not mixed with another thread's */
     struct buf in;           /* body of the frame being received */
@@ -160,8 +162,10 @@ int channel_receive(struct channel *channel, enum frame_type *type, struct span 
             return interrupted(channel, err);
         atomic_fetch_add(&channel->received_bytes, FRAME_HEADER_BYTES + n);
         *body = buf_span(&channel->in);
-        if (*type == FRAME_TYPE_refuse)
+        if (*type == FRAME_TYPE_refuse) {
+            atomic_store(&channel->refused, true);
             return peer_gave_up(*body, err);
+        }
         if (*type != FRAME_TYPE_keep_alive)
             return 0;
     }
@@ -181,12 +185,25 @@ int channel_expect(struct channel *channel, enum frame_type type, struct span *b
     return 0;
 }
 
+/* Closing at once could take the message away from the peer again (a reset overtakes what it has
+ * not read): so what it still sends is thrown away until it closes. */
+#define FAREWELL_MS 1000u
+
 void channel_refuse(struct channel *channel, const struct err *why) {
     const struct err_info *info = err_info(why->code);
     struct span message = span_text(why->text);
     message.n = MIN(message.n, (size_t)512);
-    (void)CHANNEL_SEND(channel, refuse, NULL, .symbol = span_text(info->symbol),
-                       .message = message);
+    if (atomic_exchange(&channel->refused, true) || atomic_load(&channel->cancelled))
+        return;
+    if (CHANNEL_SEND(channel, refuse, NULL, .symbol = span_text(info->symbol),
+                     .message = message) != 0)
+        return;
+    uint8_t rest[4096];
+    size_t got = 1;
+    uint64_t end = os_mono_ns() + FAREWELL_MS * 1000000ull;
+    while (got > 0 && os_mono_ns() < end &&
+           tls_read_some(channel->tls, rest, sizeof rest, &got, FAREWELL_MS, NULL) == 0)
+        ;
 }
 
 void channel_cancel(struct channel *channel) {

@@ -299,6 +299,19 @@ static void run_auto(struct run **run) {
         run_done(*run);
 }
 
+static int run_all(struct run *run, struct backup_head *head, struct err *err) {
+    struct commit next = {0};
+    int64_t started_ns = os_wall_ns();
+    if (channel_keep_alive(run->channel, err) != 0 ||
+        scan_open(run->order->root, &run->order->scan, &run->scan, err) != 0 ||
+        begin(run, &next, head, err) != 0 || batch_pool_open(run) != 0 ||
+        start_threads(run, err) != 0 || base_open(run, err) != 0)
+        return -1;
+    if (walk(run, err) != 0 || finish_manifest(run, started_ns, &next, err) != 0)
+        return -1;
+    return commit(run, &next, head, err);
+}
+
 int backup_run(struct channel *channel, const struct backup_order *order, struct backup_head *head,
                struct backup_result *result, struct err *err) {
     AUTO(run) *run = mem_new(sizeof *run);
@@ -312,15 +325,10 @@ int backup_run(struct channel *channel, const struct backup_order *order, struct
     run->work = os_queue_new(BACKUP_BATCHES);
     run->seen = seen_new();
     run->builder = manifest_builder_new(emit, run);
-    struct commit next = {0};
-    int64_t started_ns = os_wall_ns();
-    if (channel_keep_alive(channel, err) != 0 ||
-        scan_open(order->root, &order->scan, &run->scan, err) != 0 ||
-        begin(run, &next, head, err) != 0 || batch_pool_open(run) != 0 ||
-        start_threads(run, err) != 0 || base_open(run, err) != 0)
-        return -1;
-    if (walk(run, err) != 0 || finish_manifest(run, started_ns, &next, err) != 0 ||
-        commit(run, &next, head, err) != 0)
-        return run_failed(run) ? run_failure(run, err) : -1;
-    return 0;
+    if (run_all(run, head, err) == 0)
+        return 0;
+    if (run_failed(run))
+        (void)run_failure(run, err);
+    channel_refuse(channel, err);
+    return -1;
 }

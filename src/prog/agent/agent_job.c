@@ -131,9 +131,9 @@ static int run_job(struct agent_job *job, struct err *err) {
     if (!hold_channel(job, channel))
         return ERR(err, ERR_INTERRUPTED, "the agent is stopping");
     int rc = job->restore ? run_restore(job, channel, err) : run_backup(job, channel, err);
-    (void)hold_channel(job, NULL);
     if (rc != 0)
-        channel_refuse(channel, err);
+        channel_refuse(channel, err); /* what failed before the flow began; else it has been said */
+    (void)hold_channel(job, NULL);
     return rc;
 }
 
