@@ -50,7 +50,7 @@ static bool holds(const struct x509_chain *chain, const X509 *certificate) {
 
 static X509 *issuer_in(const struct x509_chain *chain, const STACK_OF(X509) * pool) {
     X509 *last = chain->links[chain->n - 1].certificate;
-    for (int i = 0; pool != NULL && i < sk_X509_num(pool); i++) {
+    for (int i = 0; i < sk_X509_num(pool); i++) {
         X509 *candidate = sk_X509_value(pool, i);
         if (!holds(chain, candidate) && issued(candidate, last))
             return candidate;
@@ -58,8 +58,8 @@ static X509 *issuer_in(const struct x509_chain *chain, const STACK_OF(X509) * po
     return NULL;
 }
 
-int x509_chain_build(X509 *certificate, const STACK_OF(X509) * pool, EVP_PKEY *key,
-                     struct x509_chain **out, struct err *err) {
+static int build(X509 *certificate, const STACK_OF(X509) * pool, EVP_PKEY *key,
+                 struct x509_chain **out, struct err *err) {
     AUTO(x509_chain) *chain = mem_new(sizeof *chain);
     for (X509 *next = certificate; next != NULL; next = issuer_in(chain, pool)) {
         if (chain->n == ARRAY_N(chain->links))
@@ -148,7 +148,7 @@ int x509_chain_select(const struct x509_bundle *bundle, const char *thumbprint,
     INVARIANT(pool != NULL);
     for (size_t i = 0; i < bundle->certificates_n; i++)
         (void)sk_X509_push(pool, bundle->certificates[i]);
-    int rc = x509_chain_build(certificate, pool, key_for(bundle, certificate), out, err);
+    int rc = build(certificate, pool, key_for(bundle, certificate), out, err);
     sk_X509_free(pool);
     return rc;
 }

@@ -34,9 +34,6 @@ struct x509_chain {
 };
 
 [[nodiscard]] int x509_describe(X509 *certificate, struct x509_info *out, struct err *err);
-/* Chain of borrowed objects; `pool` may be NULL. */
-[[nodiscard]] int x509_chain_build(X509 *certificate, const STACK_OF(X509) * pool, EVP_PKEY *key,
-                                   struct x509_chain **out, struct err *err);
 
 /* The SHA-256 of each certificate of a verified chain, the leaf first. */
 struct x509_path {

@@ -57,7 +57,9 @@ int ca_open(const char *dir, bool key_wanted, struct ca *ca, struct err *err) {
     return 0;
 }
 
-int ca_write_crl(struct ca *ca, uint32_t days, int64_t now_s, struct buf *pem, struct err *err) {
+/* Make and store the next revocation list. */
+static int write_crl(struct ca *ca, uint32_t days, int64_t now_s, struct buf *pem,
+                     struct err *err) {
     VEC(struct x509_revoked) revoked = {0};
     struct buf list = {0};
     for (size_t i = 0; i < ca->entries.n; i++) {
@@ -117,7 +119,7 @@ int ca_init(const char *dir, const struct ca_init_opts *opts, struct err *err) {
     if (make_certificate(&ca, opts, err) != 0 ||
         os_mkdir(ca.fd, CA_CERTIFICATES, 0755, true, err) != 0 ||
         durable_write(ca.fd, CA_KEY, secret_span(ca.key_pem), 0600, true, err) != 0 ||
-        ca_write_crl(&ca, FIRST_CRL_DAYS, ca_now(opts->now_s), NULL, err) != 0)
+        write_crl(&ca, FIRST_CRL_DAYS, ca_now(opts->now_s), NULL, err) != 0)
         return ERR_NOTE(err, "certificate authority %s", dir);
     return durable_write(ca.fd, CA_CERTIFICATE, buf_span(&ca.certificate_pem), 0644, false, err);
 }
@@ -147,14 +149,14 @@ int ca_revoke(const char *dir, const char *name_or_serial, uint32_t crl_days, in
     if (known_n == 0)
         return ERR(err, ERR_CA_UNKNOWN, "no certificate has name or serial number %.120s",
                    name_or_serial);
-    return ca_write_crl(&ca, crl_days, ca_now(now_s), NULL, err);
+    return write_crl(&ca, crl_days, ca_now(now_s), NULL, err);
 }
 
 int ca_crl(const char *dir, uint32_t days, int64_t now_s, struct buf *pem, struct err *err) {
     SCOPED(ca) ca = {.fd = OS_FD_NONE, .lock_fd = OS_FD_NONE};
     if (ca_open(dir, true, &ca, err) != 0)
         return -1;
-    return ca_write_crl(&ca, days, ca_now(now_s), pem, err);
+    return write_crl(&ca, days, ca_now(now_s), pem, err);
 }
 
 int ca_list(const char *dir, ca_entries *list, struct err *err) {

@@ -27,9 +27,6 @@ void ca_done(struct ca *ca);
 [[nodiscard]] int ca_open(const char *dir, bool key_wanted, struct ca *ca, struct err *err);
 [[nodiscard]] int ca_index_load(struct ca *ca, struct err *err);
 [[nodiscard]] int ca_index_store(const struct ca *ca, struct err *err);
-/* Make and store the next revocation list. */
-[[nodiscard]] int ca_write_crl(struct ca *ca, uint32_t days, int64_t now_s, struct buf *pem,
-                               struct err *err);
 struct x509_issuer ca_issuer(const struct ca *ca);
 int64_t ca_now(int64_t now_s);
 /* The newest entry of this name that is not revoked; NULL when there is none. */
