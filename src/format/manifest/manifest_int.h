@@ -14,8 +14,11 @@
 #define LEAF_WEIGHT_MAX (96u * 1024)
 #define INNER_CHILDREN_MIN 32u
 #define INNER_CHILDREN_TARGET 256u
-#define INNER_PATHS_BYTES_SOFT (512u * 1024) /* of first paths in full */
-#define INNER_PATHS_BYTES_MAX (1024u * 1024)
+/* Paths in full: what a small page can be blown up to. */
+#define LEAF_PATHS_BYTES_SOFT (4u << 20)
+#define LEAF_PATHS_BYTES_MAX (LEAF_PATHS_BYTES_SOFT + MANIFEST_PATH_MAX)
+#define INNER_PATHS_BYTES_SOFT (512u * 1024)
+#define INNER_PATHS_BYTES_MAX (INNER_PATHS_BYTES_SOFT + MANIFEST_PATH_MAX)
 
 /* ---- manifest_path.c ---- */
 /* The path before, as far as the next one is judged by it. */
@@ -130,6 +133,7 @@ struct leaf_out {
     struct buf column[LEAF_COLUMNS];
     size_t entry_n;
     uint64_t weight, last_weight;
+    size_t path_bytes;
     uint64_t ctime, seconds, ino; /* of the entry before; mtime in whole seconds */
     struct manifest_totals totals;
     struct buf first_path;
@@ -155,6 +159,7 @@ struct leaf_in {
     size_t xattr_seen;
     uint64_t ctime, seconds, ino;
     uint8_t *path; /* MANIFEST_PATH_MAX */
+    size_t path_bytes;
     struct path_walk walk;
     struct manifest_totals totals, expected;
     bool expects;

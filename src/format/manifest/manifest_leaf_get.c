@@ -70,7 +70,7 @@ static int read_classes(struct leaf_in *leaf, struct err *err) {
 }
 
 int manifest_leaf_in_open(struct leaf_in *leaf, struct cursor page, struct err *err) {
-    leaf->entry_i = leaf->class_seen = 0;
+    leaf->entry_i = leaf->class_seen = leaf->path_bytes = 0;
     leaf->ctime = leaf->seconds = leaf->ino = 0;
     leaf->totals = (struct manifest_totals){0};
     leaf->expects = false;
@@ -107,6 +107,10 @@ static int read_path(struct leaf_in *leaf, struct entry *entry, struct err *err)
         return ERR(err, ERR_FORMAT, "manifest page: the path of entry %zu is malformed",
                    leaf->entry_i);
     size_t n = (size_t)(shared + own);
+    leaf->path_bytes += n;
+    if (leaf->path_bytes > LEAF_PATHS_BYTES_MAX)
+        return ERR(err, ERR_FORMAT, "manifest page: its paths are longer than %u bytes in all",
+                   LEAF_PATHS_BYTES_MAX);
     if (leaf->walk.any &&
         (own == 0 || (shared < before_n && !path_byte_less(leaf->path[shared], *c->p))))
         return manifest_refuse(err, ERR_FORMAT, span_of(leaf->path, before_n),

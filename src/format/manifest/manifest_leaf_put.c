@@ -5,6 +5,7 @@ void manifest_leaf_out_begin(struct leaf_out *leaf) {
         buf_clear(&leaf->column[i]);
     leaf->entry_n = 0;
     leaf->weight = leaf->last_weight = 0;
+    leaf->path_bytes = 0;
     leaf->ctime = leaf->seconds = leaf->ino = 0;
     leaf->totals = (struct manifest_totals){0};
     leaf->classes.n = leaf->xattrs.n = 0;
@@ -132,6 +133,7 @@ void manifest_leaf_out_add(struct leaf_out *leaf, const struct entry *entry, siz
     buf_put(&leaf->path, entry->path.p + shared, entry->path.n - shared);
     leaf->last_weight = entry_weight(entry);
     leaf->weight += leaf->last_weight;
+    leaf->path_bytes += entry->path.n;
     leaf->entry_n++;
 }
 
@@ -146,7 +148,7 @@ static size_t leaf_bytes(const struct leaf_out *leaf) {
  * manifest_at_boundary(). */
 bool manifest_leaf_out_cut(const struct leaf_out *leaf) {
     if (leaf->weight >= LEAF_WEIGHT_MAX || leaf->entry_n >= MANIFEST_LEAF_ENTRIES_MAX ||
-        leaf_bytes(leaf) >= PAGE_BYTES_SOFT)
+        leaf->path_bytes >= LEAF_PATHS_BYTES_SOFT || leaf_bytes(leaf) >= PAGE_BYTES_SOFT)
         return true;
     if (leaf->weight < LEAF_WEIGHT_MIN)
         return false;

@@ -231,6 +231,23 @@ static void inner_pages_out_of_order_are_refused(void **state) {
 }
 
 /* Prefix compression must not blow a small page up. */
+static void leaves_are_bounded_when_unpacked(void **state) {
+    (void)state;
+    struct crafted crafted = craft();
+    struct buf path = {0};
+    memset(buf_extend(&path, 60000), 'x', 60000);
+    for (unsigned i = 0; i < 80; i++) {
+        struct entry entry = {.kind = ENTRY_FILE};
+        path.p[path.n - 1] = (uint8_t)('0' + i);
+        entry.path = buf_span(&path);
+        craft_add(&crafted, &entry);
+    }
+    assert_in_range(craft_page(&crafted).n, 1, 64000);
+    refused(buf_span(&crafted.page), "longer than 4259839 bytes in all");
+    craft_done(&crafted);
+    buf_done(&path);
+}
+
 static void inner_pages_are_bounded_when_unpacked(void **state) {
     (void)state;
     struct inner_out inner = {0};
@@ -245,7 +262,7 @@ static void inner_pages_are_bounded_when_unpacked(void **state) {
     }
     manifest_inner_out_page(&inner, &page);
     assert_in_range(page.n, 1, 64000);
-    refused(buf_span(&page), "path of child 17 is malformed");
+    refused(buf_span(&page), "path of child 9 is malformed");
     manifest_inner_out_done(&inner);
     buf_done(&page);
     buf_done(&path);
@@ -385,6 +402,7 @@ int main(void) {
         cmocka_unit_test(damaged_columns_are_refused),
         cmocka_unit_test(a_time_beyond_its_type_is_refused),
         cmocka_unit_test(inner_pages_out_of_order_are_refused),
+        cmocka_unit_test(leaves_are_bounded_when_unpacked),
         cmocka_unit_test(inner_pages_are_bounded_when_unpacked),
         cmocka_unit_test(pages_of_other_versions_and_levels_are_refused),
         cmocka_unit_test(a_page_in_anothers_place_is_refused),

@@ -384,6 +384,36 @@ static void leaves_can_be_passed_over(void **state) {
     tree_done(&tree);
 }
 
+/* The builder stays within the limits that the decoder sets. */
+static void long_paths_make_more_pages(void **state) {
+    (void)state;
+    struct tree tree = {0};
+    struct pages *pages = pages_new();
+    struct manifest_info info = {0};
+    struct digest root;
+    uint8_t *path = mem_new(MANIFEST_PATH_MAX);
+    *vec_push(&tree.entries) = (struct entry){.kind = ENTRY_DIR};
+    memset(path, 'x', MANIFEST_PATH_MAX);
+    for (unsigned i = 0; i < 600; i++) {
+        be16_put(path + MANIFEST_PATH_MAX - 2, (uint16_t)(0x4141 + i % 26 + i / 26 * 256));
+        struct entry *entry = vec_push(&tree.entries);
+        *entry = (struct entry){.kind = ENTRY_FILE};
+        entry->path = tree_keep(&tree, path, MANIFEST_PATH_MAX);
+    }
+    OK(tree_build(&tree, pages, &info, &root, &err));
+    assert_true(info.tree.level >= 1);
+    struct manifest_reader *reader = manifest_reader_new(&info.tree, pages_load, pages);
+    for (size_t i = 0; i < tree.entries.n; i++) {
+        const struct entry *entry;
+        OK(manifest_next(reader, &entry, &err));
+        assert_true(entry != NULL && entry_same(entry, &tree.entries.p[i]));
+    }
+    manifest_reader_free(reader);
+    mem_free(path);
+    pages_free(pages);
+    tree_done(&tree);
+}
+
 static void an_empty_manifest_is_an_empty_leaf(void **state) {
     (void)state;
     struct tree tree = {0};
@@ -413,6 +443,7 @@ int main(void) {
         cmocka_unit_test(diff_finds_what_a_walk_of_both_finds),
         cmocka_unit_test(diff_reads_what_changed_and_not_the_rest),
         cmocka_unit_test(leaves_can_be_passed_over),
+        cmocka_unit_test(long_paths_make_more_pages),
         cmocka_unit_test(an_empty_manifest_is_an_empty_leaf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
