@@ -42,10 +42,21 @@ static int file_close(sqlite3_file *file) {
     return inner(file)->pMethods->xClose(inner(file));
 }
 
+/* SQLite takes what is behind the end of a file for zeros; half a page is damage. */
+static int short_read(sqlite3_file *file, int n, sqlite3_int64 offset) {
+    sqlite3_int64 size;
+    int code = inner(file)->pMethods->xFileSize(inner(file), &size);
+    if (code != SQLITE_OK)
+        return code;
+    return n > DB_HEADER_BYTES && offset < size ? SQLITE_IOERR_DATA : SQLITE_IOERR_SHORT_READ;
+}
+
 static int file_read(sqlite3_file *file, void *to, int n, sqlite3_int64 offset) {
     int code = inner(file)->pMethods->xRead(inner(file), to, n, offset);
-    if (code != SQLITE_OK || !((struct pages_file *)(void *)file)->checked)
+    if (!((struct pages_file *)(void *)file)->checked)
         return code;
+    if (code != SQLITE_OK)
+        return code == SQLITE_IOERR_SHORT_READ ? short_read(file, n, offset) : code;
     if (n <= DB_HEADER_BYTES)
         return SQLITE_OK; /* page 1 is read as a whole before any of it counts */
     if (n != DB_PAGE_BYTES || offset % DB_PAGE_BYTES != 0)
