@@ -4,13 +4,15 @@ static int read_columns(struct leaf_in *leaf, struct cursor page, struct err *er
     uint64_t n = varint_get(&page), lengths[LEAF_COLUMNS];
     for (size_t i = 0; i < LEAF_COLUMNS; i++)
         lengths[i] = varint_get(&page);
+    if (page.bad || n > MANIFEST_LEAF_ENTRIES_MAX)
+        return ERR(err, ERR_FORMAT, "manifest page: its header is malformed");
     for (size_t i = 0; i < LEAF_COLUMNS; i++) {
         if (lengths[i] > cursor_left(&page))
             return ERR(err, ERR_FORMAT, "manifest page: column %zu is longer than the page", i);
         leaf->column[i] = cursor_of(cursor_bytes(&page, (size_t)lengths[i]));
     }
-    if (!cursor_ended(&page) || n > MANIFEST_LEAF_ENTRIES_MAX)
-        return ERR(err, ERR_FORMAT, "manifest page: its header is malformed");
+    if (!cursor_ended(&page))
+        return ERR(err, ERR_FORMAT, "manifest page: bytes behind its columns");
     leaf->entry_n = (size_t)n;
     return 0;
 }
