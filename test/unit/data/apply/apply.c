@@ -256,6 +256,28 @@ static void folders_get_their_metadata_last_and_from_below(void **state) {
     assert_int_equal(look("target/a/b").st_mtim.tv_nsec, 123456789);
 }
 
+static void close_folders_to_oneself(void *arg) {
+    (void)arg;
+    if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
+        _exit(2);
+    AUTO(apply) *apply = start((struct apply_opts){0});
+    struct apply_totals totals = {0};
+    bool made = restore(apply, entry_of(ENTRY_DIR, "a", 0)) == APPLY_DONE &&
+                restore(apply, entry_of(ENTRY_DIR, "a/b", 0)) == APPLY_DONE &&
+                restore(apply, entry_of(ENTRY_DIR, "a/b/c", 0)) == APPLY_DONE &&
+                restore_file(apply, "a/b/c/file", "x") == APPLY_DONE;
+    _exit(made && apply_finish(apply, &totals, NULL) == 0 && totals.done == 4 && notes.n == 0 ? 3
+                                                                                              : 4);
+}
+
+static void folders_that_forbid_everything_come_back_too(void **state) {
+    (void)state;
+    assert_int_equal(chmod(root, 0755), 0);
+    assert_int_equal(chmod(target, 0777), 0);
+    assert_int_equal(WEXITSTATUS(died_run(close_folders_to_oneself, NULL)), 3);
+    assert_int_equal(look("target/a").st_mode & 07777, 0);
+}
+
 static void folders_above_a_chosen_path_are_made(void **state) {
     (void)state;
     AUTO(apply) *apply = start((struct apply_opts){0});
@@ -417,6 +439,7 @@ int main(void) {
         TEST(a_file_appears_only_when_it_is_whole),
         TEST(holes_are_not_written),
         TEST(folders_get_their_metadata_last_and_from_below),
+        TEST(folders_that_forbid_everything_come_back_too),
         TEST(folders_above_a_chosen_path_are_made),
         TEST(more_folders_than_are_kept_open),
         TEST(inherited_security_comes_from_the_folder_around),

@@ -139,6 +139,9 @@ static void a_folder_that_became_a_link_is_not_entered(void **state) {
     assert_int_equal(mkdir(at("dir"), 0700), 0);
     put_file("dir/file", "another");
     assert_int_equal(scan_item_open(one.entry, &item), ESTALE);
+    struct buf xattrs = {0};
+    assert_int_equal(scan_xattrs(one.entry, NULL, &xattrs), ESTALE);
+    assert_int_equal(scan_entry_refresh(one.entry), ESTALE);
 }
 
 static void a_change_while_reading_is_noticed(void **state) {
