@@ -13,25 +13,27 @@ void group_done(struct group *group) {
 
 /* ---- what is valid ---- */
 
+static bool is_letter(char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
 static bool is_name_byte(char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-' || c == ' ';
+    return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == ' ';
 }
 
 int group_check_name(const char *name, struct err *err) {
-    size_t n = strlen(name), dots = 0;
+    size_t n = strlen(name), letters = 0;
     if (n == 0 || n > GROUP_NAME_MAX)
         return ERR(err, ERR_USAGE, "the name of a group has 1 to %u characters, not %zu",
                    GROUP_NAME_MAX, n);
     for (size_t i = 0; i < n; i++) {
-        dots += name[i] == '.';
+        letters += is_letter(name[i]);
         if (!is_name_byte(name[i]))
             return ERR(err, ERR_USAGE,
-                       "the name of a group has letters, digits, '.', '_', '-' and blanks only");
+                       "the name of a group has letters, digits, '_', '-' and blanks only");
     }
-    if (name[0] == ' ' || name[n - 1] == ' ' || dots == n)
-        return ERR(err, ERR_USAGE,
-                   "the name of a group has no blanks at its ends, and not only dots");
+    if (name[0] == ' ' || name[n - 1] == ' ' || letters == 0)
+        return ERR(err, ERR_USAGE, "the name of a group has a letter, and no blanks at its ends");
     return 0;
 }
 

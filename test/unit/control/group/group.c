@@ -57,8 +57,9 @@ static void a_group_name_is_plain(void **state) {
     char longest[GROUP_NAME_MAX + 2];
     memset(longest, 'x', sizeof longest - 1);
     longest[GROUP_NAME_MAX + 1] = 0;
-    const char *const bad[] = {"", " a", "a ", ".", "..", "a/b", "a\n", "\xc3\xa9", "a:b", longest};
-    const char *const good[] = {"a", "File servers", "x.y_z-1", "..a", longest + 1};
+    const char *const bad[] = {"",    " a",       "a ",  ".",   "..", "a/b",
+                               "a\n", "\xc3\xa9", "a:b", "x.y", "12", longest};
+    const char *const good[] = {"a", "File servers", "x1_z-1", "7z", longest + 1};
     for (size_t i = 0; i < ARRAY_N(bad); i++)
         FAILS(f, ERR_USAGE, group_check_name(bad[i], &f->err));
     for (size_t i = 0; i < ARRAY_N(good); i++)
