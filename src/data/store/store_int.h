@@ -335,6 +335,7 @@ struct store_writer {
     struct store_build *current; /* NULL before the first chunk of a pack */
     struct store_build *waiting, **waiting_end;
     size_t waiting_n;
+    uint64_t sealed_n;             /* packs that the index has by now */
     struct store_scratch *scratch; /* free ones */
     bool dead, closing;
     struct err error; /* why it is dead */

@@ -32,6 +32,7 @@ static void drop_first(struct store_writer *writer) REQUIRES(writer->mutex) {
     if (writer->waiting == NULL)
         writer->waiting_end = &writer->waiting;
     writer->waiting_n--;
+    writer->sealed_n++;
     store_build_free(build);
 }
 

@@ -11,6 +11,7 @@ struct store_scratch {
     uint32_t offsets[SEGMENT_CHUNKS_MAX];          /* where they lie in the caller's plain bytes */
     bool drop[SEGMENT_CHUNKS_MAX];
     size_t n;
+    uint64_t sealed_n; /* of the writer, before the index was asked */
 };
 
 static struct store_scratch *scratch_take(struct store_writer *writer) {
@@ -127,11 +128,14 @@ int store_writer_has(struct store_writer *writer, const struct digest *name, boo
 
 /* ---- put ---- */
 
-/* Everything of the segment that the store does not have. */
+/* Everything of the segment that the index does not have. */
 static int missing_of(struct store_writer *writer, struct store_scratch *scratch,
                       const struct segment *segment, const struct digest *names, struct err *err) {
     uint32_t offset = 0;
     scratch->n = 0;
+    os_mutex_lock(&writer->mutex);
+    scratch->sealed_n = writer->sealed_n;
+    os_mutex_unlock(&writer->mutex);
     for (uint32_t i = 0; i < segment->chunk_n; i++) {
         const struct segment_chunk *from = &segment->chunks[i];
         struct pack_chunk *chunk = &scratch->chunks[scratch->n];
@@ -214,20 +218,25 @@ static int make_room(struct store_writer *writer, const struct store_scratch *sc
     return 0;
 }
 
-/* Reserve the record's place.  *claimed = false: some chunks became known meanwhile (see drop). */
-static int claim(struct store_writer *writer, struct store_scratch *scratch, bool *claimed,
+/* Why a record did not get its place. */
+enum claim { CLAIMED, CLAIM_KNOWN, CLAIM_STALE };
+
+/* Reserve the record's place.  KNOWN: some chunks came meanwhile (see drop).  STALE: a pack of ours
+ * went from this writer's own set to the index since the index was asked. */
+static int claim(struct store_writer *writer, struct store_scratch *scratch, enum claim *claimed,
                  struct store_claim *place, struct err *err) {
     size_t sealed_bytes = scratch->record.n - PACK_RECORD_EXTRA;
-    bool known = false;
     os_mutex_lock(&writer->mutex);
     int rc = make_room(writer, scratch, sealed_bytes, err);
-    for (size_t i = 0; i < scratch->n && rc == 0; i++) {
+    *claimed = writer->sealed_n == scratch->sealed_n ? CLAIMED : CLAIM_STALE;
+    for (size_t i = 0; i < scratch->n && rc == 0 && *claimed != CLAIM_STALE; i++) {
         scratch->drop[i] = own_has(writer, &scratch->chunks[i].name);
-        known = known || scratch->drop[i];
+        *claimed = scratch->drop[i] ? CLAIM_KNOWN : *claimed;
     }
-    *claimed = rc == 0 && !known &&
-               store_build_claim(writer->current, scratch->chunks, scratch->n, sealed_bytes,
-                                 scratch->drop, place);
+    if (rc == 0 && *claimed == CLAIMED &&
+        !store_build_claim(writer->current, scratch->chunks, scratch->n, sealed_bytes,
+                           scratch->drop, place))
+        *claimed = CLAIM_KNOWN;
     os_mutex_unlock(&writer->mutex);
     return rc;
 }
@@ -251,12 +260,14 @@ static int put(struct store_writer *writer, struct store_scratch *scratch,
                const struct segment *segment, struct span plain, const struct digest *names,
                uint64_t *stored_bytes, struct err *err) {
     struct store_claim place;
-    if (missing_of(writer, scratch, segment, names, err) != 0)
-        return -1;
-    for (bool claimed = false; !claimed; drop_known(scratch)) {
+    enum claim claimed = CLAIM_STALE;
+    while (claimed != CLAIMED) {
+        if (claimed == CLAIM_STALE && missing_of(writer, scratch, segment, names, err) != 0)
+            return -1;
+        if (claimed == CLAIM_KNOWN)
+            drop_known(scratch);
         if (scratch->n == 0)
             return 0;
-        memset(scratch->drop, 0, scratch->n * sizeof scratch->drop[0]);
         record_make(scratch, segment, plain);
         if (claim(writer, scratch, &claimed, &place, err) != 0)
             return -1;
