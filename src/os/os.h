@@ -1,5 +1,6 @@
 #pragma once
-/* os -- the only window to the kernel: files, durable writes, sockets, clock, randomness, threads.
+/* os -- the only window to the kernel: files, durable writes, sockets, clock, randomness,
+ * threads.
  * Owns: every system call of the project, and the fault points that tests drive through them.
  * Knows nothing of: what the bytes mean.
  * Threads: functions are re-entrant; objects say what they allow.

@@ -1,6 +1,6 @@
 #pragma once
-/* control/group -- protection groups: which folders of which computers are protected together, and
- * how.
+/* control/group -- protection groups: which folders of which computers are protected together,
+ * and how.
  * Owns: what a valid group is, the patterns of a group, how it may change; the rows are the
  *   catalog's.
  * Knows nothing of: how a backup runs, what a pattern matches, JSON.
@@ -8,9 +8,9 @@
  * Lifetime: a struct group is done with group_done.
  * Limits: GROUP_*_MAX.
  *
- * A source is a folder of a computer.  Its id is made when it is first protected and stays its own
- * for ever: taken out and put back, it goes on with the chain it had.  It belongs to one group at a
- * time; without a group it is inactive: its points stay, nothing new is made. */
+ * A source is a folder of a computer.  Its id is made when it is first protected and stays its
+ * own for ever: taken out and put back, it goes on with the chain it had.  It belongs to one
+ * group at a time; without a group it is inactive: its points stay, nothing new is made. */
 #include "base/base.h"
 #include "data/catalog/catalog.h"
 

@@ -3,8 +3,10 @@
 #include "base/text.h"
 #include "os/os.h"
 
-/* Both files: magic, version, then the fields in order, big-endian.  They are the agent's own memory: when one is
- * lost, the server registers the source again, and the head is learnt from the next acknowledged point. */
+/* Both files: magic, version, then the fields in order, big-endian.  They are the agent's own
+ * memory: when one is
+ * lost, the server registers the source again, and the head is learnt from the next
+ * acknowledged point. */
 #define MAGIC_SOURCE 0x434d5352u /* "CMSR" */
 #define MAGIC_HEAD 0x434d4844u   /* "CMHD" */
 #define VERSION 1u
@@ -13,10 +15,6 @@
 void source_done(struct source *source) {
     buf_done(&source->texts);
     vec_done(&source->excludes);
-}
-
-void source_put_exclude(struct buf *encoded, const char *pattern) {
-    buf_put_lstr(encoded, span_text(pattern));
 }
 
 static bool is_pattern(struct span text) {
@@ -62,7 +60,7 @@ int source_save(int dirfd, const struct source *source, struct err *err) {
     buf_put_u8(&bytes, source->one_file_system);
     buf_put_u8(&bytes, source->exclude_caches);
     for (size_t i = 0; i < source->excludes.n; i++)
-        source_put_exclude(&bytes, source->excludes.p[i]);
+        buf_put_lstr(&bytes, span_text(source->excludes.p[i]));
     text_hex(hex, source->id, sizeof source->id);
     if (open_folder(dirfd, "sources", &fd, err) != 0)
         return -1;

@@ -1,6 +1,6 @@
 #pragma once
-/* control/source -- what an agent remembers of the folders it protects: path and rules under the server's id, and the
- * head of the chain it has seen acknowledged.
+/* control/source -- what an agent remembers of the folders it protects: path and rules under the
+ * server's id, and the head of the chain it has seen acknowledged.
  * Owns: sources/ and heads/ below the agent's state folder.
  * Knows nothing of: policy (checked by the caller, at every use), how a backup runs.
  * Threads: any; a source is written by one thread at a time.
@@ -21,9 +21,9 @@ struct source {
 };
 void source_done(struct source *source);
 
-/* Patterns as they travel: each a varint length and bytes.  ERR_USAGE: too many, empty, or with a NUL or a line end. */
+/* Patterns as they travel: each a varint length and bytes.  ERR_USAGE: too many, empty, or with
+ * a NUL or a line end. */
 [[nodiscard]] int source_set_excludes(struct source *source, struct span encoded, struct err *err);
-void source_put_exclude(struct buf *encoded, const char *pattern);
 
 /* `dirfd`: the agent's state folder. */
 [[nodiscard]] int source_save(int dirfd, const struct source *source, struct err *err);

@@ -1,16 +1,17 @@
 #pragma once
 /* control/trust -- which machine is who: the credentials of this side, the other side as it was
  * introduced, and what a channel's certificate proves.
- * Owns: the folder trust/ below the state folder; metadata files; pinning; the agent's local policy
- *   (policy.h); the small certificate authority (ca.h).
+ * Owns: the folder trust/ below the state folder; metadata files; pinning; the agent's local
+ *   policy (policy.h); the small certificate authority (ca.h).
  * Knows nothing of: channels, the catalog, command lines.
  * Threads: a trust_server or trust_agent may be used by any thread; changes swap under its lock.
  * Lifetime: X_open has X_close; a context taken is given back with tls_context_free.
  * Limits: TRUST_NAME_MAX, CRED_BYTES_MAX, X509_*_MAX.
  *
- * Identity is the authority that was recorded at attach, plus subject and name of the certificate:
- * one renewed with the same subject below the same authority goes on being the same machine.
- * Thumbprints only select.  Errors of all: ERR_CERTIFICATE names every unmet requirement. */
+ * Identity is the authority that was recorded at attach, plus subject and name of the
+ * certificate: one renewed with the same subject below the same authority goes on being the same
+ * machine. Thumbprints only select.  Errors of all: ERR_CERTIFICATE names every unmet
+ * requirement. */
 #include "base/base.h"
 #include "crypto/sign.h"
 #include "crypto/tls.h"
@@ -97,6 +98,9 @@ static inline void trust_server_auto(struct trust_server **p) {
 void trust_server_identity(struct trust_server *server, struct trust_identity *out);
 /* For connections of either direction; give it back with tls_context_free. */
 struct tls_context *trust_server_context(struct trust_server *server);
+/* For HTTPS, where callers have no certificate; the caller's, as above. */
+[[nodiscard]] int trust_server_public_context(struct trust_server *server,
+                                              struct tls_context **out, struct err *err);
 [[nodiscard]] int trust_server_sign(struct trust_server *server, struct span bytes,
                                     struct signature *out, struct err *err);
 /* Newer revocation lists of trusted authorities, PEM or DER.  ERR_EXISTS: older than the one held;

@@ -64,6 +64,9 @@ struct trust_rules {
 [[nodiscard]] int trust_side_context(const struct trust_side *side, const struct trust_rules *rules,
                                      const struct digest *anchor, struct tls_context **out,
                                      struct err *err);
+/* The same certificate for callers without one of their own (REST over HTTPS). */
+[[nodiscard]] int trust_side_public_context(const struct trust_side *side, struct tls_context **out,
+                                            struct err *err);
 
 /* ---- trust_judge.c ---- */
 /* Everything docs/format/cred.md wants of the other side's file, but for duplicates.  Spans of

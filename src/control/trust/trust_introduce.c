@@ -125,6 +125,16 @@ void trust_side_identity(const struct trust_side *side, struct trust_identity *o
         out->anchor_sha256 = x509_chain_info(side->chain, cred->anchor_i)->sha256;
 }
 
+int trust_side_public_context(const struct trust_side *side, struct tls_context **out,
+                              struct err *err) {
+    AUTO(secret) *key_pem = NULL;
+    SCOPED(buf) certificate_pem = {0};
+    if (x509_chain_key_pem(side->chain, &key_pem, err) != 0 ||
+        x509_chain_pem(side->chain, 0, &certificate_pem, err) != 0)
+        return -1;
+    return tls_context_new_public(buf_span(&certificate_pem), secret_span(key_pem), out, err);
+}
+
 int trust_side_context(const struct trust_side *side, const struct trust_rules *rules,
                        const struct digest *anchor, struct tls_context **out, struct err *err) {
     AUTO(secret) *key_pem = NULL;

@@ -146,6 +146,14 @@ struct tls_context *trust_server_context(struct trust_server *server) {
     return context;
 }
 
+int trust_server_public_context(struct trust_server *server, struct tls_context **out,
+                                struct err *err) {
+    os_mutex_lock(&server->mutex);
+    int rc = trust_side_public_context(&server->side, out, err);
+    os_mutex_unlock(&server->mutex);
+    return rc;
+}
+
 int trust_server_sign(struct trust_server *server, struct span bytes, struct signature *out,
                       struct err *err) {
     os_mutex_lock(&server->mutex);

@@ -1,11 +1,12 @@
 #pragma once
 /* data/apply -- puts entries back into a folder, whatever lives there meanwhile.
  * Owns: the fd-relative restore engine: openat2 beneath the target, no links followed, temp name
- * then rename, all metadata by descriptor, directories' times last. Knows nothing of: where the
- * bytes come from, manifests, policy beyond its options. Threads: apply_entry/finish by one
- * thread; apply_file_* on different files by different threads. Lifetime: every apply_file is
- * committed or aborted before apply_finish. Limits: APPLY_OPEN_DIRS_MAX cached directory
- * descriptors. */
+ *   then rename, all metadata by descriptor, directories' times last.
+ * Knows nothing of: where the bytes come from, manifests, policy beyond its options.
+ * Threads: apply_entry/finish by one thread; apply_file_* on different files by different
+ *   threads.
+ * Lifetime: every apply_file is committed or aborted before apply_finish.
+ * Limits: APPLY_OPEN_DIRS_MAX cached directory descriptors. */
 #include "base/base.h"
 #include "format/manifest/manifest.h"
 

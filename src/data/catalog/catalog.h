@@ -1,13 +1,16 @@
 #pragma once
-/* data/catalog -- what the server remembers in tables.  The only home of SQL.
- * Owns: catalog.db, a cache of what the ledger says (points), which can be deleted and rebuilt; and
- * state.db, control state that nothing else says: computers, groups, sources, jobs, the audit
- * trail. Knows nothing of: trust, what a job does, chunks. Threads: any; one connection a database
- * does all reads, writes and checkpoints, under one mutex. Lifetime: texts in structs are copies;
- * blobs given to callbacks are borrowed during the call. Limits: CATALOG_*_MAX.
+/* data/catalog -- what the server remembers in tables. The only home of SQL.
+ * Owns: catalog.db, a cache of what the ledger says (points), which can be deleted and rebuilt;
+ *   and state.db, control state that nothing else says: computers, groups, sources, jobs, the
+ *   audit trail.
+ * Knows nothing of: trust, what a job does, chunks.
+ * Threads: any; one connection a database does all reads, writes and checkpoints, under one
+ *   mutex.
+ * Lifetime: texts in structs are copies; blobs given to callbacks are borrowed during the call.
+ * Limits: CATALOG_*_MAX.
  *
- * SQLite 3.40 may lose a write when a checkpoint of another connection races with it: here there is
- * no other. */
+ * SQLite 3.40 may lose a write when a checkpoint of another connection races with it: here there
+ * is no other. */
 #include "base/base.h"
 #include "data/ledger/ledger.h"
 

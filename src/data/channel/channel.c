@@ -217,6 +217,3 @@ uint64_t channel_sent_bytes(const struct channel *channel) {
 uint64_t channel_received_bytes(const struct channel *channel) {
     return atomic_load(&channel->received_bytes);
 }
-struct tls *channel_tls(struct channel *channel) {
-    return channel->tls;
-}

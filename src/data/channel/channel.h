@@ -1,9 +1,11 @@
 #pragma once
 /* data/channel -- frames over a TLS stream, bounded and flow-controlled.
- * Owns: framing, time-outs, keep-alive, the permitted-by-state check on every frame received, byte
- * counts. Knows nothing of: what a job is, the store, files. Threads: one thread receives; any
- * thread sends (whole frames are never mixed). Lifetime: a received frame's body belongs to the
- * channel until the next receive. Limits: FRAME_BYTES_MAX, CHANNEL_IDLE_MS. */
+ * Owns: framing, time-outs, keep-alive, the permitted-by-state check on every frame received,
+ *   byte counts.
+ * Knows nothing of: what a job is, the store, files.
+ * Threads: one thread receives; any thread sends (whole frames are never mixed).
+ * Lifetime: a received frame's body belongs to the channel until the next receive.
+ * Limits: FRAME_BYTES_MAX, CHANNEL_IDLE_MS. */
 #include "base/base.h"
 #include "crypto/tls.h"
 #include "format/frame/frame.h"
@@ -57,4 +59,3 @@ void channel_refuse(struct channel *channel, const struct err *why);
 void channel_cancel(struct channel *channel);
 uint64_t channel_sent_bytes(const struct channel *channel);
 uint64_t channel_received_bytes(const struct channel *channel);
-struct tls *channel_tls(struct channel *channel);

@@ -1,10 +1,13 @@
 #pragma once
 /* data/scan -- walks a protected folder: every entry, in manifest order, without following
- * anything. Owns: directory reading ahead of the consumer, metadata, exclusion rules, opening and
- * reading of items. Knows nothing of: chunks, manifests' bytes, the network. Threads: scan_next by
- * one thread; scan_item_* by any. Lifetime: a scan_entry is the consumer's until scan_entry_free
- * (any thread, before scan_close). Limits: SCAN_AHEAD_ENTRIES; a directory is held whole while it
- * is sorted. */
+ * anything.
+ * Owns: directory reading ahead of the consumer, metadata, exclusion rules, opening and reading
+ *   of items.
+ * Knows nothing of: chunks, manifests' bytes, the network.
+ * Threads: scan_next by one thread; scan_item_* by any.
+ * Lifetime: a scan_entry is the consumer's until scan_entry_free (any thread, before
+ *   scan_close).
+ * Limits: SCAN_AHEAD_ENTRIES; a directory is held whole while it is sorted. */
 #include "base/base.h"
 #include "format/manifest/manifest.h"
 

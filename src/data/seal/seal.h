@@ -1,11 +1,11 @@
 #pragma once
-/* data/seal -- turns plain chunk bytes into compact segments and back.  The only home of zstd.
+/* data/seal -- turns plain chunk bytes into compact segments and back. The only home of zstd.
  * Owns: compression, its levels, the test for incompressible data.
  * Knows nothing of: keys (the store seals at rest), the network, chunk names.
  * Threads: one struct sealer / unsealer per thread.
  * Lifetime: encoded bytes belong to the caller's buffer.
  * Limits: SEGMENT_BYTES_MAX plain bytes; a frame that claims or yields more is refused before
- * memory is given. */
+ *   memory is given. */
 #include "base/base.h"
 #include "format/chunk/chunk.h"
 

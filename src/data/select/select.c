@@ -50,7 +50,8 @@ bool selection_has(const struct selection *selection, struct span path) {
     return selection->paths.n == 0;
 }
 
-bool selection_touches(const struct selection *selection, struct span path) {
+/* ... or is a folder on the way to one. */
+static bool selection_touches(const struct selection *selection, struct span path) {
     for (size_t i = 0; i < selection->paths.n; i++)
         if (path.n == 0 || within(path, selection->paths.p[i]) ||
             within(selection->paths.p[i], path))
@@ -64,8 +65,9 @@ static bool holds(struct span first, const struct span *next, struct span path) 
            (next == NULL || manifest_path_compare(path, *next) < 0);
 }
 
-bool selection_overlaps(const struct selection *selection, struct span first,
-                        const struct span *next) {
+/* May entries from `first` on, before `next` (NULL = no end), touch the selection? */
+static bool selection_overlaps(const struct selection *selection, struct span first,
+                               const struct span *next) {
     for (size_t i = 0; i < selection->paths.n; i++) {
         struct span path = selection->paths.p[i];
         if (holds(first, next, path) || within(first, path))

@@ -1,7 +1,8 @@
 #pragma once
-/* data/select -- which part of a point is meant.  Server and agent decide with the same code which pages of a
- * manifest a restore needs, so that neither can leave one out unnoticed.
- * Owns: a set of relative paths, its encoding in a message, tests of paths and of page ranges against it.
+/* data/select -- which part of a point is meant. Server and agent decide with the same code
+ * which pages of a manifest a restore needs, so that neither can leave one out unnoticed.
+ * Owns: a set of relative paths, its encoding in a message, tests of paths and of page ranges
+ *   against it.
  * Knows nothing of: where points are, what is done with the entries.
  * Threads: read-only after creation.
  * Lifetime: paths borrow the encoded bytes.
@@ -11,8 +12,10 @@
 
 #define SELECT_PATHS_MAX 4096u
 
-/* A restore goes window by window: entries are planned until a window is full, then their content is sent.  Both sides
- * count alike: a window ends behind the reference that fills it, or, between entries, when so many files of several
+/* A restore goes window by window: entries are planned until a window is full, then their
+ * content is sent.  Both sides
+ * count alike: a window ends behind the reference that fills it, or, between entries, when so
+ * many files of several
  * chunks are open. */
 #define RESTORE_WINDOW_CHUNKS 65536u
 #define RESTORE_WINDOW_FILES 2048u
@@ -45,14 +48,11 @@ void selection_done(struct selection *selection);
 
 /* The path is one of the selected, or lies below one. */
 bool selection_has(const struct selection *selection, struct span path);
-/* ... or is a folder on the way to one. */
-bool selection_touches(const struct selection *selection, struct span path);
-/* May entries from `first` on, before `next` (NULL = no end), touch the selection? */
-bool selection_overlaps(const struct selection *selection, struct span first,
-                        const struct span *next);
 
-/* Walks the tree below `tree` in order, loading only pages that may matter: fn gets every entry that the selection
- * touches.  Both sides of a restore run this, one sending what it loads, one loading what was sent. */
+/* Walks the tree below `tree` in order, loading only pages that may matter: fn gets every entry
+ * that the selection
+ * touches.  Both sides of a restore run this, one sending what it loads, one loading what was
+ * sent. */
 typedef int selection_entry_fn(void *ctx, const struct entry *entry, struct err *err);
 [[nodiscard]] int selection_walk(const struct selection *selection, const struct manifest_ref *tree,
                                  manifest_load_fn *load, void *load_ctx, selection_entry_fn *fn,

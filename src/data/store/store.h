@@ -1,11 +1,12 @@
 #pragma once
-/* data/store -- chunks on disk: packs of sealed segments, their index, what is live, what may go.
+/* data/store -- chunks on disk: packs of sealed segments, their index, what is live, what may
+ * go.
  * Owns: packs/, index/, trash/ of a store folder, the store key's use, the order I1..I3.
  * Knows nothing of: files, manifests, points, computers, the network.
  * Threads: struct store by many; a writer, reader or mark by one at a time unless said.
  * Lifetime: close writers, readers and marks before their store.
  * Limits: STORE_PACK_BYTES, STORE_WRITERS_MAX, STORE_WAITING_MAX, STORE_CACHE_BYTES, index <= 2
- * bytes of RAM per chunk in runs (docs/format/index.md). */
+ *   bytes of RAM per chunk in runs (docs/format/index.md). */
 #include "base/base.h"
 #include "crypto/secret.h"
 #include "format/chunk/chunk.h"

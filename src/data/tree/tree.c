@@ -29,8 +29,8 @@ int tree_info(struct store_reader *reader, const struct digest *root, struct man
 /* Loads index pages for manifest_refs and shows them to the visitor. */
 struct index_load {
     struct store_reader *reader;
-    const struct tree_visitor *visitor; /* may be NULL */
-    struct digest name;                 /* of the page asked for last */
+    const struct tree_visitor *visitor;
+    struct digest name; /* of the page asked for last */
 };
 
 static int load_index(void *ctx, enum chunk_type type, const struct digest *name,
@@ -39,14 +39,13 @@ static int load_index(void *ctx, enum chunk_type type, const struct digest *name
     load->name = *name;
     if (store_read(load->reader, type, name, bytes, err) != 0)
         return -1;
-    if (load->visitor != NULL && load->visitor->page != NULL)
+    if (load->visitor->page != NULL)
         return load->visitor->page(load->visitor->ctx, type, name, *bytes, err);
     return 0;
 }
 
 static int chunks_of(struct store_reader *reader, const struct entry *entry,
-                     const struct tree_visitor *visitor, tree_chunk_fn *fn, void *ctx,
-                     struct err *err) {
+                     const struct tree_visitor *visitor, struct err *err) {
     struct index_load load = {.reader = reader, .visitor = visitor};
     if (entry->kind != ENTRY_FILE || entry->chunk_n == 0)
         return 0;
@@ -55,20 +54,14 @@ static int chunks_of(struct store_reader *reader, const struct entry *entry,
         const struct chunk_ref *ref;
         if (manifest_refs_next(refs, &ref, err) != 0) {
             struct err why = *err;
-            return visitor != NULL && visitor->broken != NULL
-                       ? visitor->broken(visitor->ctx, &load.name, &why, err)
-                       : -1;
+            return visitor->broken != NULL ? visitor->broken(visitor->ctx, &load.name, &why, err)
+                                           : -1;
         }
         if (ref == NULL)
             return 0;
-        if (fn(ctx, ref, err) != 0)
+        if (visitor->chunk(visitor->ctx, ref, err) != 0)
             return -1;
     }
-}
-
-int tree_chunks(struct store_reader *reader, const struct entry *entry, tree_chunk_fn *fn,
-                void *ctx, struct err *err) {
-    return chunks_of(reader, entry, NULL, fn, ctx, err);
 }
 
 static int visit_entries(struct walk *walk, struct manifest_page *page, struct err *err) {
@@ -83,8 +76,7 @@ static int visit_entries(struct walk *walk, struct manifest_page *page, struct e
             return 0;
         if (visitor->entry != NULL && visitor->entry(visitor->ctx, entry, err) != 0)
             return -1;
-        if (visitor->chunk != NULL &&
-            chunks_of(walk->reader, entry, visitor, visitor->chunk, visitor->ctx, err) != 0)
+        if (visitor->chunk != NULL && chunks_of(walk->reader, entry, visitor, err) != 0)
             return -1;
     }
 }

@@ -20,7 +20,8 @@ struct tree_visitor {
     int (*entry)(void *ctx, const struct entry *entry, struct err *err);
     /* Every content chunk of every entry; with it index pages are loaded. */
     int (*chunk)(void *ctx, const struct chunk_ref *ref, struct err *err);
-    /* A page that cannot be read or does not decode: NULL = the walk fails; else it goes on without the subtree. */
+    /* A page that cannot be read or does not decode: NULL = the walk fails; else it goes on
+     * without the subtree. */
     int (*broken)(void *ctx, const struct digest *name, const struct err *why, struct err *err);
 };
 
@@ -30,10 +31,6 @@ struct tree_visitor {
 /* The root record alone. */
 [[nodiscard]] int tree_info(struct store_reader *reader, const struct digest *root,
                             struct manifest_info *info, struct err *err);
-/* Content chunks of one entry, in order. */
-typedef int tree_chunk_fn(void *ctx, const struct chunk_ref *ref, struct err *err);
-[[nodiscard]] int tree_chunks(struct store_reader *reader, const struct entry *entry,
-                              tree_chunk_fn *fn, void *ctx, struct err *err);
 /* manifest_load_fn over a store_reader. */
-int tree_load(void *reader, enum chunk_type type, const struct digest *name, struct span *bytes,
-              struct err *err);
+[[nodiscard]] int tree_load(void *reader, enum chunk_type type, const struct digest *name,
+                            struct span *bytes, struct err *err);

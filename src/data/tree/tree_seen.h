@@ -1,5 +1,6 @@
 #pragma once
-/* data/tree/tree_seen -- an exact set of names, for walking pages shared by many points once.  Exact, because a page
+/* data/tree/tree_seen -- an exact set of names, for walking pages shared by many points once.
+ * Exact, because a page
  * wrongly believed to be marked would be collected. */
 #include "crypto/hash.h"
 

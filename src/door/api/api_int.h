@@ -47,9 +47,6 @@ struct span api_path_in_point(const struct catalog_point *point, struct span pat
                                    struct span path, struct buf *selection, struct err *err);
 
 /* ---- api_trust.c ---- */
-/* Computers as trust knows them; *known is the caller's (mem_free). */
-[[nodiscard]] int known_computers(struct api_world *world, struct trust_computer **known, size_t *n,
-                                  struct err *err);
 /* -1 when no credentials are configured; else the mutex is held until trust_give. */
 [[nodiscard]] int trust_take(struct api_world *world, struct err *err);
 void trust_give(struct api_world *world);

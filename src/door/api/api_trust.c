@@ -25,8 +25,9 @@ static int add_known(void *ctx, const struct catalog_computer *computer, struct 
     return 0;
 }
 
-int known_computers(struct api_world *world, struct trust_computer **known, size_t *n,
-                    struct err *err) {
+/* Computers as trust knows them; *known is the caller's (mem_free). */
+static int known_computers(struct api_world *world, struct trust_computer **known, size_t *n,
+                           struct err *err) {
     trust_computers list = {0};
     int rc = catalog_computers(world->catalog, NULL, add_known, &list, err);
     *known = list.p;
@@ -68,7 +69,22 @@ int api_load_trust(struct api_world *world, struct err *err) {
     world->trust = fresh;
     os_mutex_unlock(&world->mutex);
     trust_server_close(old);
-    return 0;
+    return api_serve_https(world, err);
+}
+
+int api_serve_https(struct api_world *world, struct err *err) {
+    struct tls_context *fresh = NULL;
+    if (world->rest == NULL || trust_take(world, NULL) != 0)
+        return 0;
+    int rc = trust_server_public_context(world->trust, &fresh, err);
+    if (rc == 0) {
+        struct tls_context *old = world->public_tls;
+        rest_set_tls(world->rest, fresh);
+        world->public_tls = fresh;
+        tls_context_free(old);
+    }
+    trust_give(world);
+    return rc;
 }
 
 /* ---- computers ---- */
@@ -319,7 +335,7 @@ HANDLER(credentials_regenerate) {
 
 static json_t *json_of_crl(const struct trust_crl *crl, const char *pem) {
     json_t *json = json_object();
-    json_text(json, "issuer", crl->issuer);
+    json_text(json, "name", crl->issuer);
     (void)json_object_set_new(json, "number", json_string(crl->number));
     json_time(json, "updated", crl->this_update_s);
     json_time(json, "next_update", crl->next_update_s);

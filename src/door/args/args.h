@@ -1,7 +1,7 @@
 #pragma once
 /* door/args -- what a person typed, or wrote into a configuration file, as checked values.
  * Owns: the command line syntax, configuration files, help texts, messages about mistakes; the
- *       tables made from spec/command.yaml and spec/option.yaml.
+ *   tables made from spec/command.yaml and spec/option.yaml.
  * Knows nothing of: what a verb does.
  * Threads: a struct args is built by one thread and then only read.
  * Lifetime: texts belong to the struct args; tables are constants.

@@ -1,7 +1,7 @@
 #pragma once
 /* door/cli -- the command line `casemate`: fills a request, calls the server, prints.
  * Owns: one file for each noun of spec/command.yaml, tables and JSON on standard output, the
- *       progress of jobs, the HTTP client.
+ *   progress of jobs, the HTTP client.
  * Knows nothing of: the store, the catalog, the agent; everything comes from the REST interface.
  * Threads: one.
  * Lifetime: one command.

@@ -1,13 +1,13 @@
 #pragma once
 /* door/rest -- how a request comes in: HTTP, JSON, who is asking.
- * Owns: listening (admin socket, HTTPS), the table of routes made from spec/api.yaml, checking of
- *       parameters and bodies against it, tokens, limits, error answers.
+ * Owns: listening (admin socket, HTTPS), the table of routes made from spec/api.yaml, checking
+ *   of parameters and bodies against it, tokens, limits, error answers.
  * Knows nothing of: what a handler does.
  * Threads: one per connection, at most REST_CONNECTIONS_MAX; a handler runs in the thread of its
- *          connection, may block, and is called by many threads at once.
+ *   connection, may block, and is called by many threads at once.
  * Lifetime: a request and everything it lends is valid until its handler returns; an answer's
- *           stream until its done function was called.  End what handlers wait for (job waits)
- *           before rest_close(), which waits for running handlers.
+ *   stream until its done function was called. End what handlers wait for (job waits) before
+ *   rest_close(), which waits for running handlers.
  * Limits: REST_BODY_BYTES_MAX, REST_HEADER_BYTES_MAX, REST_CONNECTIONS_MAX, REST_IDLE_S. */
 #include <jansson.h>
 

@@ -1,13 +1,18 @@
 #pragma once
-/* door/rpc -- how server and agent meet: who dials whom, hello, orders, tickets for data connections.
- * Owns: the agents' control listener, the server's file transfer listener, matching of data connections to jobs.
- * Knows nothing of: what a job does with its channel, what an order means, how trust is stored (callbacks say).
- * Threads: a listener thread each; one thread per agent control connection; rpc_await by the job's thread.
+/* door/rpc -- how server and agent meet: who dials whom, hello, orders, tickets for data
+ * connections.
+ * Owns: the agents' control listener, the server's file transfer listener, matching of data
+ *   connections to jobs.
+ * Knows nothing of: what a job does with its channel, what an order means, how trust is stored
+ *   (callbacks say).
+ * Threads: a listener thread each; one thread per agent control connection; rpc_await by the
+ *   job's thread.
  * Lifetime: close waits for running connections; cancel their jobs first.
  * Limits: RPC_CONNECTIONS_MAX, RPC_TICKETS_MAX, RPC_TICKET_MS.
  *
- * Mode `standard`: the server dials the agent's control port, the agent dials the server's file transfer port.  Who
- * dials decides nothing about who may ask for what: identity comes from the TLS channel alone. */
+ * Mode `standard`: the server dials the agent's control port, the agent dials the server's file
+ * transfer port.  Who dials decides nothing about who may ask for what: identity comes from the
+ * TLS channel alone. */
 #include "base/base.h"
 #include "crypto/tls.h"
 #include "data/channel/channel.h"
@@ -44,7 +49,8 @@ static inline void rpc_hub_auto(struct rpc_hub **p) {
     rpc_hub_close(*p);
 }
 
-/* Dial a computer's control port; the channel is in FRAME_CONTROL.  `peer` (may be NULL) gets what it said in hello.
+/* Dial a computer's control port; the channel is in FRAME_CONTROL.  `peer` (may be NULL) gets
+ * what it said in hello.
  * ERR_UNREACHABLE, ERR_TIMEOUT, ERR_AUTH (it is another computer than `name`). */
 struct rpc_peer {
     char software[65];
@@ -60,14 +66,16 @@ struct rpc_ticket {
 };
 [[nodiscard]] int rpc_expect(struct rpc_hub *hub, const uint8_t job[static 16],
                              const char *computer, struct rpc_ticket *ticket, struct err *err);
-/* Wait for it; the channel is in FRAME_ATTACHED.  A ticket is good for one connection.  `cancelled` is polled. */
+/* Wait for it; the channel is in FRAME_ATTACHED.  A ticket is good for one connection.
+ * `cancelled` is polled. */
 [[nodiscard]] int rpc_await(struct rpc_hub *hub, const struct rpc_ticket *ticket,
                             bool (*cancelled)(void *ctx), void *ctx, struct channel **out,
                             struct err *err);
 void rpc_forget(struct rpc_hub *hub, const struct rpc_ticket *ticket);
 
 /* ---- agent ---- */
-/* What the server may order; each returns -1 with an error that the server is told.  Called by the connection's
+/* What the server may order; each returns -1 with an error that the server is told.  Called by
+ * the connection's
  * thread; an order starts its work elsewhere and returns. */
 struct rpc_handlers {
     void *ctx;

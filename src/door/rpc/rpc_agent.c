@@ -1,4 +1,5 @@
-/* The agent's side: the control port, where the server orders, and data connections to the server. */
+/* The agent's side: the control port, where the server orders, and data connections to the
+ * server. */
 #include "base/text.h"
 #include "door/rpc/rpc_int.h"
 

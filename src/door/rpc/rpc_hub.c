@@ -1,4 +1,5 @@
-/* The server's side: dialling control ports, and the file transfer port where agents show their tickets. */
+/* The server's side: dialling control ports, and the file transfer port where agents show their
+ * tickets. */
 #include "base/text.h"
 #include "door/rpc/rpc_int.h"
 #include "os/random.h"

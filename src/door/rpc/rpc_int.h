@@ -1,5 +1,6 @@
 #pragma once
-/* door/rpc, inside: opening a channel, and a listener that hands each accepted connection to a thread of its own. */
+/* door/rpc, inside: opening a channel, and a listener that hands each accepted connection to a
+ * thread of its own. */
 #include "door/rpc/rpc.h"
 #include "os/os.h"
 #include "os/sock.h"
@@ -15,7 +16,8 @@
 struct rpc_connection;
 typedef void rpc_connection_fn(void *ctx, struct rpc_connection *connection, int *fd,
                                const char *peer);
-/* A connection that may last: closing the listener cancels its channel.  False: the listener is closing already. */
+/* A connection that may last: closing the listener cancels its channel.  False: the listener is
+ * closing already. */
 bool rpc_hold(struct rpc_connection *connection, struct channel *channel);
 void rpc_release(struct rpc_connection *connection); /* before the channel is freed */
 struct rpc_listener;

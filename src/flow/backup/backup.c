@@ -16,7 +16,7 @@ void run_fail(struct run *run, const struct err *why) {
     os_queue_close(run->work);
 }
 
-bool run_failed(struct run *run) {
+static bool run_failed(struct run *run) {
     os_mutex_lock(&run->mutex);
     bool failed = run->failed;
     os_mutex_unlock(&run->mutex);

@@ -1,10 +1,12 @@
 #pragma once
 /* flow/backup -- the agent's half of a backup: scan, compare with the last point, read, chunk,
- * seal, send, sign. Owns: the order in which entries reach the manifest while their content is read
- * in parallel. Knows nothing of: the store, who may ask (door/rpc checked), how the server keeps
- * points. Threads: backup_run uses its own workers and a receiver; the caller's thread is the
- * sequencer. Lifetime: everything ends with backup_run. Limits: BACKUP_BATCHES batches of
- * BACKUP_BATCH_BYTES hold plain content at a time; BACKUP_HELD_BYTES of listing. */
+ * seal, send, sign.
+ * Owns: the order in which entries reach the manifest while their content is read in parallel.
+ * Knows nothing of: the store, who may ask (door/rpc checked), how the server keeps points.
+ * Threads: backup_run uses its own workers and a receiver; the caller's thread is the sequencer.
+ * Lifetime: everything ends with backup_run.
+ * Limits: BACKUP_BATCHES batches of BACKUP_BATCH_BYTES hold plain content at a time;
+ *   BACKUP_HELD_BYTES of listing. */
 #include "base/base.h"
 #include "crypto/sign.h"
 #include "data/channel/channel.h"

@@ -142,7 +142,6 @@ struct run {
 
 /* ---- backup.c ---- */
 void run_fail(struct run *run, const struct err *why); /* first failure wins; wakes everyone */
-bool run_failed(struct run *run);
 /* Copies the failure; returns -1. */
 int run_failure(struct run *run, struct err *err);
 /* Report a problem of one entry to the server and count it. */

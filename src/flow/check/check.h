@@ -1,5 +1,6 @@
 #pragma once
-/* flow/check -- is what we promised still there?  Packs, commits and their chain, every point down to its chunks.
+/* flow/check -- is what we promised still there? Packs, commits and their chain, every point
+ * down to its chunks.
  * Owns: what verify looks at, in which order, and how damage is named (pack, point, file).
  * Knows nothing of: the catalog, repair (the next backup heals what verify marked).
  * Threads: check_run by one thread; points may be added meanwhile.

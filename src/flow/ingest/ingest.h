@@ -1,10 +1,11 @@
 #pragma once
 /* flow/ingest -- the server's half of a backup: verify, store, check, commit, acknowledge.
- * Owns: the durable order I4..I7 (I1..I3 are the store's, I6 the ledger's), answers to `have`, the
- * closure check. Knows nothing of: sockets, groups, schedules, how the agent reads files. Threads:
- * ingest_run uses its own workers and a page sender; the caller's thread receives. Lifetime:
- * everything ends with ingest_run. Limits: INGEST_QUEUE segments wait for workers; own history of
- * INGEST_OWN_MAX names. */
+ * Owns: the durable order I4..I7 (I1..I3 are the store's, I6 the ledger's), answers to `have`,
+ *   the closure check.
+ * Knows nothing of: sockets, groups, schedules, how the agent reads files.
+ * Threads: ingest_run uses its own workers and a page sender; the caller's thread receives.
+ * Lifetime: everything ends with ingest_run.
+ * Limits: INGEST_QUEUE segments wait for workers; own history of INGEST_OWN_MAX names. */
 #include "base/base.h"
 #include "crypto/sign.h"
 #include "data/channel/channel.h"

@@ -36,7 +36,8 @@ void restoring_note(struct restoring *restoring, struct span path, enum apply_re
         restoring_fail(restoring, &err);
 }
 
-/* A stolen server must not make this machine write what it never held: the point has to carry our own signature. */
+/* A stolen server must not make this machine write what it never held: the point has to carry
+ * our own signature. */
 static int check_commit(struct restoring *restoring, struct span file, struct err *err) {
     struct commit *commit = &restoring->commit;
     const struct restore_order *order = restoring->order;

@@ -1,7 +1,10 @@
 #pragma once
-/* flow/restore -- the agent's half of a recovery: verify what the server sends against our own signature, write it.
- * Owns: planning of files from verified manifest pages, matching of chunks to the places that want them.
- * Knows nothing of: the store, policy (the target was approved before), how entries are put on disk.
+/* flow/restore -- the agent's half of a recovery: verify what the server sends against our own
+ * signature, write it.
+ * Owns: planning of files from verified manifest pages, matching of chunks to the places that
+ *   want them.
+ * Knows nothing of: the store, policy (the target was approved before), how entries are put on
+ *   disk.
  * Threads: restore_run uses its own workers; the caller's thread receives and plans.
  * Lifetime: everything ends with restore_run.
  * Limits: RESTORE_WINDOW_* (data/select) places are remembered at a time. */

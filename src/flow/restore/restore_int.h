@@ -11,7 +11,8 @@
 #define WINDOW_SLOTS (4u * RESTORE_WINDOW_CHUNKS)
 #define PROGRESS_EVERY_NS 250000000u
 
-/* A copy of an entry: a file that waits for content, or a hard link that waits for its first path. */
+/* A copy of an entry: a file that waits for content, or a hard link that waits for its first
+ * path. */
 struct target_file {
     struct entry entry; /* spans point into `bytes` */
     struct buf bytes;
@@ -84,5 +85,3 @@ struct target_file *target_file_new(const struct entry *entry);
 void target_file_free(struct target_file *file);
 /* One missing thing less; the last one commits the file, or gives it up when content was lost. */
 void target_file_release(struct restoring *restoring, struct target_file *file);
-/* Write `bytes` to every place that wants this chunk. */
-[[nodiscard]] int write_chunk(struct restoring *restoring, struct span bytes, struct err *err);

@@ -1,4 +1,5 @@
-/* From verified pages to files that wait for content.  Every page is checked against the name its parent gave, from the
+/* From verified pages to files that wait for content.  Every page is checked against the name
+ * its parent gave, from the
  * root that we signed: the server can leave out nothing and add nothing. */
 #include "flow/restore/restore_int.h"
 

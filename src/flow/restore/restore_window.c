@@ -1,4 +1,5 @@
-/* The places of one window, found by chunk name; segments are handed to the workers as they come. */
+/* The places of one window, found by chunk name; segments are handed to the workers as they
+ * come. */
 #include "flow/restore/restore_int.h"
 
 static uint32_t *slot_of(const struct restoring *restoring, const struct digest *name) {

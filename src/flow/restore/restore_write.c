@@ -1,4 +1,5 @@
-/* Workers open segments, verify each chunk by its name, and write it to every place that wants it. */
+/* Workers open segments, verify each chunk by its name, and write it to every place that wants
+ * it. */
 #include "flow/restore/restore_int.h"
 
 static void copy_span(struct buf *bytes, struct span *span) {
@@ -83,7 +84,7 @@ static int write_place(struct restoring *restoring, struct place *place, struct 
     return rc != 0 && err->code == ERR_SPACE ? -1 : 0;
 }
 
-int write_chunk(struct restoring *restoring, struct span bytes, struct err *err) {
+static int write_chunk(struct restoring *restoring, struct span bytes, struct err *err) {
     struct digest name;
     hash_typed(CHUNK_DATA, bytes, &name);
     struct place *place = window_find(restoring, &name);

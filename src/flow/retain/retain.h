@@ -1,9 +1,11 @@
 #pragma once
 /* flow/retain -- what may go: deleted points lose their hold, chunks that nothing holds are
- * collected in two phases. Owns: the mark over all held points, the order condemn, mark again,
- * sweep, empty the trash. Knows nothing of: when a point should be deleted, who asked. Threads: one
- * retain_run at a time per store (the caller's job table sees to it). Lifetime: everything ends
- * with retain_run. Limits: 40 bytes of memory per manifest page of all points. */
+ * collected in two phases.
+ * Owns: the mark over all held points, the order condemn, mark again, sweep, empty the trash.
+ * Knows nothing of: when a point should be deleted, who asked.
+ * Threads: one retain_run at a time per store (the caller's job table sees to it).
+ * Lifetime: everything ends with retain_run.
+ * Limits: 40 bytes of memory per manifest page of all points. */
 #include "base/base.h"
 #include "data/ledger/ledger.h"
 #include "data/store/store.h"

@@ -1,5 +1,6 @@
 #pragma once
-/* flow/serve -- the server's half of everything that reads a point: restore, cat, ls, find, diff.
+/* flow/serve -- the server's half of everything that reads a point: restore, cat, ls, find,
+ * diff.
  * Owns: selection by path, the order in which chunks are read, look-up inside a point.
  * Knows nothing of: the catalog, who asked, how the agent writes.
  * Threads: a call uses its own reader; serve_restore has a reading thread of its own.
@@ -37,7 +38,6 @@ struct serve_file;
 /* Up to `size` bytes; *got = 0 at the end. */
 [[nodiscard]] int serve_file_read(struct serve_file *file, uint8_t *to, size_t size, size_t *got,
                                   struct err *err);
-uint64_t serve_file_size(const struct serve_file *file);
 void serve_file_close(struct serve_file *file);
 
 /* ---- restore ---- */

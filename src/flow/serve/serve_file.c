@@ -61,10 +61,6 @@ int serve_file_open(struct store *store, const struct digest *manifest, struct s
     return 0;
 }
 
-uint64_t serve_file_size(const struct serve_file *file) {
-    return file->size;
-}
-
 /* The next chunk with bytes. */
 static int next_chunk(struct serve_file *file, struct err *err) {
     const struct chunk_ref *ref;

@@ -20,7 +20,8 @@ enum chunk_type {
 #define SEGMENT_BYTES_MAX                                                                          \
     CHUNK_BYTES_MAX /* plain bytes; more than the target only as a single chunk */
 #define SEGMENT_CHUNKS_MAX 4096u
-/* Bytes of an encoded segment: codec, count, list (three bytes a chunk, four for the longest), payload. */
+/* Bytes of an encoded segment: codec, count, list (three bytes a chunk, four for the longest),
+ * payload. */
 #define SEGMENT_ENCODED_MAX (3 + SEGMENT_CHUNKS_MAX * 3 + SEGMENT_BYTES_MAX)
 
 /* Recorded in the store and sent to the agent, so that they can change later. */

@@ -1,13 +1,14 @@
 #pragma once
-/* format/manifest -- what a recovery point lists: sorted entries in a content-defined Merkle tree.
+/* format/manifest -- what a recovery point lists: sorted entries in a content-defined Merkle
+ * tree.
  * Owns: the entry codec, leaf and inner pages, the root record (docs/format/manifest.md).
  * Knows nothing of: how pages are stored or sent (callbacks), files on disk.
  * Threads: a builder or reader by one thread.
  * Lifetime: spans in a struct entry from a reader are valid until the next call on that reader.
  * Limits: MANIFEST_*.
  *
- * Order: pre-order walk, names by byte value; i.e. paths compare with '/' below every other byte.
- * The root is "". */
+ * Order: pre-order walk, names by byte value; i.e. paths compare with '/' below every other
+ * byte. The root is "". */
 #include "base/base.h"
 #include "crypto/hash.h"
 #include "format/chunk/chunk.h"

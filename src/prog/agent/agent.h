@@ -1,8 +1,10 @@
 #pragma once
-/* prog/agent -- the protection agent: reads its options, builds the world, serves until told to stop.
+/* prog/agent -- the protection agent: reads its options, builds the world, serves until told to
+ * stop.
  * Owns: the process, its threads for jobs, the glue between orders and flows.
  * Knows nothing of: what the flows do inside.
- * Threads: main waits for signals; the control listener starts a thread per order, at most AGENT_JOBS_MAX.
+ * Threads: main waits for signals; the control listener starts a thread per order, at most
+ *   AGENT_JOBS_MAX.
  * Lifetime: the process.
  * Limits: AGENT_JOBS_MAX. */
 #include "control/source/source.h"
@@ -44,10 +46,13 @@ struct agent {
 };
 
 /* ---- agent_job.c: orders, policy, running them ---- */
-int agent_register_source(void *agent, const struct msg_register_source *message, struct err *err);
-int agent_order_backup(void *agent, const struct msg_order_backup *message, struct err *err);
-int agent_order_restore(void *agent, const struct msg_order_restore *message, struct err *err);
-int agent_info(void *agent, struct buf *body, struct err *err);
+[[nodiscard]] int agent_register_source(void *agent, const struct msg_register_source *message,
+                                        struct err *err);
+[[nodiscard]] int agent_order_backup(void *agent, const struct msg_order_backup *message,
+                                     struct err *err);
+[[nodiscard]] int agent_order_restore(void *agent, const struct msg_order_restore *message,
+                                      struct err *err);
+[[nodiscard]] int agent_info(void *agent, struct buf *body, struct err *err);
 void agent_jobs_stop(struct agent *agent);
 void agent_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* ---- agent_verbs.c ---- */

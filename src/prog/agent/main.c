@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "crypto/crypto.h"
 #include "os/proc.h"
 #include "os/sock.h"
 #include "prog/agent/agent.h"
@@ -104,6 +105,7 @@ static int dispatch(const struct args *args, struct err *err) {
 }
 
 int main(int argc, char **argv) {
+    crypto_start();
     struct err err = {0};
     AUTO(args) *args = NULL;
     int rc = args_parse(&spec_agent, argc, argv, &args, &err);

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 
 #include "base/text.h"
+#include "crypto/crypto.h"
 #include "crypto/secret.h"
 #include "data/chunker/chunker.h"
 #include "door/api/api.h"
@@ -30,7 +31,6 @@ struct server {
     struct api_world world;
     char name[256], store_path[OS_PATH_MAX], software[64];
     struct secret *store_key;
-    struct rest *rest;
     bool verbose;
 };
 
@@ -120,7 +120,8 @@ static void close_world(struct server *server) {
     struct api_world *world = &server->world;
     if (world->jobs != NULL)
         jobs_shutdown(world->jobs, DRAIN_MS); /* first, so that nobody waits for a job any more */
-    rest_close(server->rest);
+    rest_close(world->rest);
+    tls_context_free(world->public_tls);
     jobs_close(world->jobs);
     rpc_hub_close(world->hub);
     trust_server_close(world->trust);
@@ -190,6 +191,7 @@ static int start_hub(struct server *server, struct err *err) {
 static int start_rest(struct server *server, struct err *err) {
     const struct args *args = server->args;
     VEC(uint32_t) uids = {0};
+    char tokens[OS_PATH_MAX];
     for (size_t i = 0; i < args_n(args, "socket-user"); i++) {
         uint64_t uid;
         if (!text_to_u64(args_item(args, "socket-user", i), UINT32_MAX, &uid)) {
@@ -204,10 +206,15 @@ static int start_rest(struct server *server, struct err *err) {
                              .event = request_done,
                              .socket = args_text(args, "socket"),
                              .uids = uids.p,
-                             .uid_n = uids.n};
-    int rc = rest_open(&opts, &server->rest, err);
+                             .uid_n = uids.n,
+                             .https_port = (uint16_t)args_number(args, "rest-port", 0),
+                             .token_file = tokens};
+    if (opts.https_port != 0)
+        opts.https_host = args_text(args, "rest-listen");
+    (void)text_format(tokens, sizeof tokens, "%s/tokens", args_text(args, "state"));
+    int rc = rest_open(&opts, &server->world.rest, err);
     vec_done(&uids);
-    return rc;
+    return rc == 0 ? api_serve_https(&server->world, err) : -1;
 }
 
 static int wait_for_signals(struct server *server, int signals, struct err *err) {
@@ -290,6 +297,7 @@ static int dispatch(const struct args *args, struct err *err) {
 }
 
 int main(int argc, char **argv) {
+    crypto_start();
     struct err err = {0};
     AUTO(args) *args = NULL;
     int rc = args_parse(&spec_casemated, argc, argv, &args, &err);

@@ -12,7 +12,7 @@
 
 /* Bytes that follow from `first` alone. */
 static struct digest digest_of(uint8_t first) {
-    struct digest digest;
+    struct digest digest = {0};
     for (size_t i = 0; i < sizeof digest.b; i++)
         digest.b[i] = (uint8_t)(first + i);
     return digest;
