@@ -16,11 +16,15 @@ static struct chunker_params params_of(struct cursor *c) {
     return params;
 }
 
-/* The input again and again, a little different each time: a few bytes make enough for many
- * cuts. */
+/* The input again and again, a little different each time: a few bytes make enough for many cuts.
+ */
 static void stretch(struct span bytes, uint8_t *to, uint8_t step) {
-    for (size_t i = 0; i < STRETCHED_BYTES; i++)
-        to[i] = bytes.n > 0 ? (uint8_t)(bytes.p[i % bytes.n] + i / bytes.n * step) : 0;
+    uint8_t add = 0;
+    for (size_t i = 0; bytes.n > 0 && i < STRETCHED_BYTES; i++) {
+        to[i] = (uint8_t)(bytes.p[i % bytes.n] + add);
+        if ((i + 1) % bytes.n == 0)
+            add = (uint8_t)(add + step);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
