@@ -34,7 +34,7 @@ static struct entry file_of(const char *path, uint8_t flags, uint64_t size) {
 }
 
 static void give_refs(struct tree *tree, struct entry *entry, const uint32_t *lengths, uint32_t n) {
-    struct chunk_ref refs[MANIFEST_CHUNKS_MAX];
+    static struct chunk_ref refs[MANIFEST_CHUNKS_MAX];
     for (uint32_t i = 0; i < n; i++)
         refs[i] = (struct chunk_ref){.name = digest_of((uint8_t)(16 * i)), .length = lengths[i]};
     struct span kept = tree_keep(tree, refs, n * sizeof *refs);
@@ -209,7 +209,7 @@ static void index_pages_stay_as_they_are(void **state) {
     OK(manifest_add(builder, &entry, &err));
     manifest_builder_free(builder);
     golden_equal("manifest/v1-index-pages", buf_span(&pages->all.p[0].bytes));
-    struct digest read[MANIFEST_INDEX_REFS];
+    static struct digest read[MANIFEST_INDEX_REFS];
     uint8_t level = 0;
     size_t n = 0;
     golden_read("manifest/v1-index-pages", &page);

@@ -129,7 +129,7 @@ static inline struct span tree_xattrs(struct tree *tree, struct seed *seed) {
 /* Content of `bytes` plain bytes. */
 static inline void tree_content(struct tree *tree, struct seed *seed, struct entry *entry,
                                 uint64_t bytes) {
-    struct chunk_ref refs[MANIFEST_CHUNKS_MAX];
+    static struct chunk_ref refs[MANIFEST_CHUNKS_MAX];
     while (bytes > 0) {
         struct chunk_ref *ref = &refs[entry->ref_n++];
         uint64_t n = MIN(bytes, (uint64_t)CHUNK_BYTES_MAX);
