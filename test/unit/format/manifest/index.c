@@ -5,7 +5,7 @@
 
 #define OK(call)                                                                                   \
     do {                                                                                           \
-        struct err err = {0};                                                                      \
+        static struct err err; /* not on the stack: there is one for each use */                   \
         if ((call) != 0)                                                                           \
             fail_msg("%s: %s (%s:%d)", #call, err.text, err.func, err.line);                       \
     } while (0)
