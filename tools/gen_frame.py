@@ -38,7 +38,8 @@ def messages(text):
     for name, number, sender, states in re.findall(r"MESSAGE\((\w+), (\d+), (\w+), ([\w| ]+)\)", text):
         fields = re.search(rf"#define FIELDS_{name}\(F\)([^#]*)", text).group(1)
         fields = re.findall(r"F\((\w+), (\w+), (\d+)\)", fields)
-        yield name, number, sender.lower(), states.replace("FRAME_", "").lower().replace(" | ", ", "), fields, comments.get(name)
+        states = states.replace("FRAME_", "").lower().replace(" | ", ", ")
+        yield name, number, sender.lower(), states, fields, comments.get(name)
 
 
 def page():

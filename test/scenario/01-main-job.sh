@@ -5,6 +5,10 @@ up
 data=$work/data
 mkdir "$data"
 make_tree "$data" 1
+# restore_to FOLDER POINT [PATH or OPTION ...]
+what_differs() { casemate --json diff "$1" "$2" --group one | tr -d '[] \n'; }
+restore_to() { casemate restore "${@:2}" --group one --to "$sandbox/$1" --wait; }
+restore_file() { restore_to single latest dir0/file5 "$@"; }
 sleep_past_tick() { touch "$work/tick"; while [ ! "$work/tick2" -nt "$work/tick" ]; do touch "$work/tick2"; done; }
 
 check "a group is made" casemate group create one --member "computer1.sandbox:$data"
@@ -17,7 +21,7 @@ check "ls shows a folder" says file7 casemate ls latest dir0 --group one
 check "find finds in all points" says file24 casemate find 'file24' --group one
 check "cat gives the bytes" cmp <(casemate cat latest dir0/file3 --group one) "$data/dir0/file3"
 check "cat follows a hard link" cmp <(casemate cat latest big.bin --group one) "$data/big.bin"
-check "nothing differs between the two" exits 0 test -z "$(casemate --json diff latest~1 latest --group one | tr -d '[] \n')"
+check "nothing differs between the two" exits 0 test -z "$(what_differs latest~1 latest)"
 
 sleep_past_tick
 echo more >>"$data/dir0/file5"
@@ -28,21 +32,21 @@ check "a backup after changes is done" exits 0 casemate backup one --wait
 check "diff names the change" says dir0/file5 casemate diff latest~1 latest --group one
 check "diff names what is gone" says removed casemate diff latest~1 latest --group one
 
-check "the newest point is restored" exits 0 casemate restore latest --group one --to "$sandbox/new" --wait
+check "the newest point is restored" exits 0 restore_to new latest
 check "it is identical" same "$data" "$sandbox/new"
-check "the first point is restored" exits 0 casemate restore latest~2 --group one --to "$sandbox/old" --wait
+check "the first point is restored" exits 0 restore_to old latest~2
 check "it is identical, too" same "$work/first" "$sandbox/old"
-check "one file is restored" exits 0 casemate restore latest dir0/file5 --group one --to "$sandbox/single" --wait
+check "one file is restored" exits 0 restore_file
 check "it has its content" cmp "$data/dir0/file5" "$sandbox/single/dir0/file5"
 check "and nothing else came with it" test "$(find "$sandbox/single" -type f | wc -l)" -eq 1
 
 echo mine >"$sandbox/single/dir0/file5"
-check "existing files are skipped" exits 0 casemate restore latest dir0/file5 --group one --to "$sandbox/single" --existing skip --wait
+check "existing files are skipped" exits 0 restore_file --existing skip
 check "skip left it" grep -qx mine "$sandbox/single/dir0/file5"
-check "existing files are overwritten" exits 0 casemate restore latest dir0/file5 --group one --to "$sandbox/single" --existing overwrite --wait
+check "existing files are overwritten" exits 0 restore_file --existing overwrite
 check "overwrite replaced it" cmp "$data/dir0/file5" "$sandbox/single/dir0/file5"
 echo mine >"$sandbox/single/dir0/file5"
-check "existing files are kept beside" exits 0 casemate restore latest dir0/file5 --group one --to "$sandbox/single" --existing copy --wait
+check "existing files are kept beside" exits 0 restore_file --existing copy
 check "both are there" test "$(find "$sandbox/single/dir0" -type f | wc -l)" -eq 2
 
 check "verify reads all" exits 0 casemate verify --read-data --wait

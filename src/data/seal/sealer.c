@@ -36,8 +36,8 @@ void sealer_free(struct sealer *sealer) {
     mem_free(sealer);
 }
 
-/* Sum of squared byte counts: least for bytes that are all equally frequent.  Four tables, so that a
- * run of one byte does not wait for its own counter. */
+/* Sum of squared byte counts: least for bytes that are all equally frequent.  Four tables, so that
+ * a run of one byte does not wait for its own counter. */
 static uint64_t unevenness(const uint8_t *sample) {
     uint16_t counts[4][256] = {{0}};
     for (size_t i = 0; i < SAMPLE_BYTES; i += 4)
