@@ -5,19 +5,16 @@
 static int order_backup(struct work *work, struct channel *control, const struct rpc_ticket *ticket,
                         void *what, struct err *err) {
     const struct catalog_source *source = what;
-    struct group group = {0};
+    SCOPED(group) group = {0};
     SCOPED(buf) excludes = {0}, body = {0};
-    int rc = group_get(work->world->catalog, work->group, &group, err);
-    if (rc == 0)
-        group_put_excludes(&group, &excludes);
+    if (group_get(work->world->catalog, work->group, &group, err) != 0)
+        return -1;
+    group_put_excludes(&group, &excludes);
     struct msg_register_source reg = {.path = span_text(source->path),
                                       .one_file_system = group.one_file_system,
                                       .exclude_caches = group.exclude_caches,
                                       .excludes = buf_span(&excludes)};
-    group_done(&group);
     memcpy(reg.source, source->id, sizeof reg.source);
-    if (rc != 0)
-        return -1;
     msg_register_source_put(&body, &reg);
     if (channel_send(control, FRAME_TYPE_register_source, buf_span(&body), span_of(NULL, 0), err) !=
             0 ||
