@@ -71,7 +71,10 @@ static int file_read(sqlite3_file *file, void *to, int n, sqlite3_int64 offset) 
 /* SQLite's code for a planted failure, SQLITE_OK without. */
 static int planted(const char *point, int otherwise) {
     int sys = os_fault_hit(point);
-    return sys == 0 ? SQLITE_OK : sys == ENOSPC ? SQLITE_FULL : otherwise;
+    if (sys == 0)
+        return SQLITE_OK;
+    errno = sys; /* where SQLite looks for the reason */
+    return sys == ENOSPC ? SQLITE_FULL : otherwise;
 }
 
 static int file_write(sqlite3_file *file, const void *from, int n, sqlite3_int64 offset) {
