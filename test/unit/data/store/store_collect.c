@@ -300,6 +300,7 @@ static void runs_stay_few_while_a_store_grows(void **state) {
 }
 
 int main(void) {
+    fixture_in_memory();
     const struct CMUnitTest tests[] = {
         CASE(collection_keeps_what_is_live_and_removes_the_rest),
         CASE(condemning_alone_changes_nothing),

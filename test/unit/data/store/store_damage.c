@@ -310,6 +310,7 @@ static void damaged_runs_are_made_anew(void **state) {
 }
 
 int main(void) {
+    fixture_in_memory();
     const struct CMUnitTest tests[] = {
         CASE(every_flipped_bit_of_a_pack_is_seen),
         CASE(structural_verify_sees_header_footer_and_trailer),

@@ -1,5 +1,7 @@
 #pragma once
 /* A store in a folder of its own, and chunks to put into it. */
+#include <unistd.h>
+
 #include "base/text.h"
 #include "data/seal/seal.h"
 #include "data/store/store.h"
@@ -52,6 +54,12 @@ static inline void fixture_open(struct fixture *fixture) {
 static inline void fixture_reopen(struct fixture *fixture) {
     store_close(TAKE(fixture->store));
     fixture_open(fixture);
+}
+
+/* For tests that flush many hundred times and lose nothing by memory that is no disk. */
+static inline void fixture_in_memory(void) {
+    if (access("/dev/shm", W_OK) == 0)
+        (void)setenv("TMPDIR", "/dev/shm", 0);
 }
 
 /* Small packs, a small memtable, no reserve to speak of. */

@@ -199,6 +199,7 @@ static void points_stay_readable_whatever_happens(void **state) {
 }
 
 int main(void) {
+    fixture_in_memory();
     const struct CMUnitTest tests[] = {CASE(points_stay_readable_whatever_happens)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
