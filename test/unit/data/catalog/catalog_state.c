@@ -434,6 +434,63 @@ static void a_long_audit_trail_is_followed_to_its_end(void **state) {
     buf_done(&names.text);
 }
 
+/* ---- many at once ---- */
+
+#define MANY_THREADS 4u
+#define MANY_CHANGES 25u
+
+struct many {
+    struct catalog *catalog;
+    unsigned number;
+};
+
+static int look_around(void *ctx, const struct catalog_job *job, struct err *err) {
+    struct many *many = ctx;
+    struct catalog_job_filter one = {.id = job->id, .limit = 1};
+    struct names names = {0};
+    int rc = catalog_jobs(many->catalog, &one, add_job, &names, err); /* from inside a list */
+    buf_done(&names.text);
+    return rc;
+}
+
+static void change_much(void *ctx) {
+    struct many *many = ctx;
+    struct catalog *catalog = many->catalog;
+    for (unsigned i = 0; i < MANY_CHANGES; i++) {
+        unsigned n = many->number * MANY_CHANGES + i;
+        const struct catalog_problem problem = {span_text("p"), span_text("r")};
+        const struct catalog_job_filter few = {.limit = 3};
+        struct catalog_job job = job_of(n, "running");
+        struct commit commit = fixture_commit((uint8_t)(1 + many->number), i + 1);
+        struct digest id = fixture_hash(&commit);
+        assert_int_equal(catalog_job_put(catalog, &job, &problem, 1, NULL), 0);
+        assert_int_equal(catalog_point_add(catalog, &commit, &id, 0, NULL), 0);
+        assert_int_equal(catalog_audit(catalog, n, "who", "what", NULL), 0);
+        assert_int_equal(catalog_jobs(catalog, &few, look_around, many, NULL), 0);
+    }
+}
+
+static void many_threads_use_the_catalog_at_once(void **state) {
+    struct fixture *f = *state;
+    struct os_thread threads[MANY_THREADS] = {0};
+    struct many many[MANY_THREADS];
+    struct names jobs = {0}, rows = {0};
+    for (unsigned i = 0; i < MANY_THREADS; i++) {
+        many[i] = (struct many){.catalog = f->catalog, .number = i};
+        OK(f, os_thread_start(&threads[i], "test", change_much, &many[i], &f->err));
+    }
+    for (unsigned i = 0; i < MANY_THREADS; i++)
+        os_thread_join(&threads[i]);
+    const struct catalog_job_filter all = {0};
+    OK(f, catalog_jobs(f->catalog, &all, add_job, &jobs, &f->err));
+    OK(f, catalog_audit_walk(f->catalog, 0, add_audit, &rows, &f->err));
+    assert_int_equal(jobs.n, MANY_THREADS * MANY_CHANGES);
+    assert_int_equal(rows.n, MANY_THREADS * MANY_CHANGES);
+    assert_int_equal(fixture_count(f, (struct catalog_point_filter){0}), rows.n);
+    buf_done(&jobs.text);
+    buf_done(&rows.text);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void) {
@@ -453,6 +510,7 @@ int main(void) {
         TEST(a_setting_is_what_was_set_last),
         TEST(the_audit_trail_is_read_back_in_order),
         TEST(a_long_audit_trail_is_followed_to_its_end),
+        TEST(many_threads_use_the_catalog_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
