@@ -1,5 +1,7 @@
 #include "data/tree/tree.h"
 
+#include "data/tree/tree_seen.h"
+
 struct level {
     struct buf bytes;
     struct manifest_page *page;
@@ -26,42 +28,46 @@ int tree_info(struct store_reader *reader, const struct digest *root, struct man
     return manifest_info_get(bytes, info, err);
 }
 
-/* Loads index pages for manifest_refs and shows them to the visitor. */
-struct index_load {
-    struct store_reader *reader;
-    const struct tree_visitor *visitor;
-    struct digest name; /* of the page asked for last */
-};
-
-static int load_index(void *ctx, enum chunk_type type, const struct digest *name,
-                      struct span *bytes, struct err *err) {
-    struct index_load *load = ctx;
-    load->name = *name;
-    if (store_read(load->reader, type, name, bytes, err) != 0)
+/* An index page and those below it.  A page is visited once for an entry, however often the entry
+ * names it: the work is bounded by what was really stored. */
+static int visit_index(struct walk *walk, const struct digest *name, unsigned depth,
+                       struct tree_seen *seen, struct err *err) {
+    const struct tree_visitor *visitor = walk->visitor;
+    struct span bytes;
+    size_t n = 0;
+    uint8_t level = 0;
+    if (!tree_seen_add(seen, name))
+        return 0;
+    if (depth > MANIFEST_INDEX_LEVEL_MAX)
+        return ERR(err, ERR_FORMAT, "index pages are deeper than %u", MANIFEST_INDEX_LEVEL_MAX);
+    MEM_AUTO struct digest *names = mem_new_array(MANIFEST_INDEX_REFS, sizeof *names);
+    if (store_read(walk->reader, CHUNK_INDEX, name, &bytes, err) != 0 ||
+        manifest_index_names(bytes, names, &n, &level, err) != 0) {
+        struct err why = *err;
+        return visitor->broken != NULL ? visitor->broken(visitor->ctx, name, &why, err) : -1;
+    }
+    if (visitor->page != NULL && visitor->page(visitor->ctx, CHUNK_INDEX, name, bytes, err) != 0)
         return -1;
-    if (load->visitor->page != NULL)
-        return load->visitor->page(load->visitor->ctx, type, name, *bytes, err);
+    for (size_t i = 0; i < n; i++) {
+        int rc = level > 0 ? visit_index(walk, &names[i], depth + 1, seen, err)
+                           : visitor->chunk(visitor->ctx, &names[i], err);
+        if (rc != 0)
+            return -1;
+    }
     return 0;
 }
 
-static int chunks_of(struct store_reader *reader, const struct entry *entry,
-                     const struct tree_visitor *visitor, struct err *err) {
-    struct index_load load = {.reader = reader, .visitor = visitor};
-    if (entry->kind != ENTRY_FILE || entry->chunk_n == 0)
-        return 0;
-    AUTO(manifest_refs) *refs = manifest_refs_new(entry, load_index, &load);
-    for (;;) {
-        const struct chunk_ref *ref;
-        if (manifest_refs_next(refs, &ref, err) != 0) {
-            struct err why = *err;
-            return visitor->broken != NULL ? visitor->broken(visitor->ctx, &load.name, &why, err)
-                                           : -1;
-        }
-        if (ref == NULL)
-            return 0;
-        if (visitor->chunk(visitor->ctx, ref, err) != 0)
+static int visit_chunks(struct walk *walk, const struct entry *entry, struct err *err) {
+    for (uint32_t i = 0; i < entry->ref_n; i++)
+        if (walk->visitor->chunk(walk->visitor->ctx, &entry->refs[i].name, err) != 0)
             return -1;
-    }
+    if (entry->index_page_n == 0)
+        return 0;
+    AUTO(tree_seen) *seen = tree_seen_new();
+    for (uint32_t i = 0; i < entry->index_page_n; i++)
+        if (visit_index(walk, &entry->index_pages[i], 0, seen, err) != 0)
+            return -1;
+    return 0;
 }
 
 static int visit_entries(struct walk *walk, struct manifest_page *page, struct err *err) {
@@ -76,7 +82,7 @@ static int visit_entries(struct walk *walk, struct manifest_page *page, struct e
             return 0;
         if (visitor->entry != NULL && visitor->entry(visitor->ctx, entry, err) != 0)
             return -1;
-        if (visitor->chunk != NULL && chunks_of(walk->reader, entry, visitor, err) != 0)
+        if (visitor->chunk != NULL && visit_chunks(walk, entry, err) != 0)
             return -1;
     }
 }

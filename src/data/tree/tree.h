@@ -18,8 +18,9 @@ struct tree_visitor {
     int (*page)(void *ctx, enum chunk_type type, const struct digest *name, struct span bytes,
                 struct err *err);
     int (*entry)(void *ctx, const struct entry *entry, struct err *err);
-    /* Every content chunk of every entry; with it index pages are loaded. */
-    int (*chunk)(void *ctx, const struct chunk_ref *ref, struct err *err);
+    /* Every content chunk of every entry, from its list or its index pages (each page once for an
+     * entry). */
+    int (*chunk)(void *ctx, const struct digest *name, struct err *err);
     /* A page that cannot be read or does not decode: NULL = the walk fails; else it goes on
      * without the subtree. */
     int (*broken)(void *ctx, const struct digest *name, const struct err *why, struct err *err);

@@ -82,10 +82,10 @@ static void file_damaged(struct checking *checking, const char *reason) {
     checking->file_damaged = true;
 }
 
-static int see_chunk(void *ctx, const struct chunk_ref *ref, struct err *err) {
+static int see_chunk(void *ctx, const struct digest *name, struct err *err) {
     struct checking *checking = ctx;
     bool has;
-    if (store_has(checking->store, &ref->name, &has, err) != 0)
+    if (store_has(checking->store, name, &has, err) != 0)
         return -1;
     if (!has)
         file_damaged(checking, "a chunk is missing or damaged");

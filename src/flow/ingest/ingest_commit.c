@@ -30,13 +30,13 @@ static bool is_new(void *ctx, const struct manifest_ref *ref) {
            bsearch(&ref->page, closure->held, closure->held_n, sizeof ref->page, by_name) == NULL;
 }
 
-static int check_chunk(void *ctx, const struct chunk_ref *ref, struct err *err) {
+static int check_chunk(void *ctx, const struct digest *name, struct err *err) {
     struct closure *closure = ctx;
     bool has;
-    if (store_has(closure->session->store, &ref->name, &has, err) != 0)
+    if (store_has(closure->session->store, name, &has, err) != 0)
         return -1;
     if (!has && closure->missing_n++ == 0)
-        closure->missing = ref->name;
+        closure->missing = *name;
     return 0;
 }
 

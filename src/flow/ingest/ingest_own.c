@@ -51,11 +51,11 @@ static int add_sent(void *ctx, const uint8_t keyed[static 32]) {
     return --own->sent_left == 0 ? 1 : 0;
 }
 
-static int add_chunk(void *ctx, const struct chunk_ref *ref, struct err *err) {
+static int add_chunk(void *ctx, const struct digest *name, struct err *err) {
     struct own *own = ctx;
     struct digest keyed;
     (void)err;
-    store_keyed_name(own->store, &ref->name, &keyed);
+    store_keyed_name(own->store, name, &keyed);
     return add(own, keyed.b);
 }
 

@@ -28,9 +28,9 @@ static int mark_page(void *ctx, enum chunk_type type, const struct digest *name,
     return store_mark_live(marking->mark, name, err);
 }
 
-static int mark_chunk(void *ctx, const struct chunk_ref *ref, struct err *err) {
+static int mark_chunk(void *ctx, const struct digest *name, struct err *err) {
     struct marking *marking = ctx;
-    return store_mark_live(marking->mark, &ref->name, err);
+    return store_mark_live(marking->mark, name, err);
 }
 
 static int mark_point(void *ctx, const char *name, const struct commit *commit,
