@@ -35,9 +35,9 @@ static void revive(struct store *store, const struct store_run *run, uint64_t po
 static int find_in_runs(struct store *store, struct store_view *view, const struct digest *keyed,
                         enum store_find how, bool *found, struct store_row *row, size_t *run_i,
                         struct err *err) {
+    struct store_run_page page;
     for (*run_i = 0; *run_i < view->run_n && !*found; ++*run_i) {
         struct store_run *run = view->runs[*run_i];
-        struct store_run_page page;
         uint64_t position;
         page.row_n = 0;
         if (store_run_find(run, keyed->b, &page, row, &position, err) != 0)

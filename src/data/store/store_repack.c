@@ -23,8 +23,8 @@ static int row_live(struct repack *repack, uint32_t pack, const struct pack_walk
     struct store *store = repack->store;
     const struct store_live *set = &store->condemned->live;
     *live = false;
+    struct store_run_page page;
     for (size_t r = 0; r < set->view->run_n && !*live; r++) {
-        struct store_run_page page;
         struct store_row row;
         uint64_t position;
         page.row_n = 0;
