@@ -16,8 +16,6 @@
 #include "door/rpc/rpc.h"
 #include "os/os.h"
 
-#define API_LEVEL_DEFAULT 3u /* zstd level of a group that names none */
-
 /* Everything a handler may use. */
 struct api_world {
     const char *name; /* of the server */

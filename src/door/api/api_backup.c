@@ -45,13 +45,13 @@ static int sign(void *ctx, struct span bytes, struct signature *out, struct err 
     return rc;
 }
 
-/* A level that the group leaves open is the default. */
+/* 0: the agent chooses by the kind of data. */
 static uint8_t level_of(struct work *work) {
     struct group group = {0};
     uint8_t level =
         group_get(work->world->catalog, work->group, &group, NULL) == 0 ? group.level : 0;
     group_done(&group);
-    return level > 0 ? level : API_LEVEL_DEFAULT;
+    return level;
 }
 
 static void note_point(struct work *work, const struct ingest_result *result) {

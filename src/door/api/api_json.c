@@ -164,7 +164,7 @@ json_t *json_of_group(struct api_world *world, const struct catalog_group *group
     (void)json_object_set_new(json, "excludes", patterns(group->excludes));
     (void)json_object_set_new(json, "one_file_system", json_boolean(group->one_file_system));
     (void)json_object_set_new(json, "exclude_caches", json_boolean(group->exclude_caches));
-    json_number(json, "level", group->level > 0 ? group->level : API_LEVEL_DEFAULT);
+    json_number(json, "level", group->level);
     json_time(json, "created", group->created_s);
     newest(world, (struct catalog_point_filter){.group = group->name}, json, false);
     json_text(json, "last_job", job);

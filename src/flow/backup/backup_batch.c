@@ -26,7 +26,7 @@ static void make_empty(struct batch *batch) {
         batch->bytes = mem_resize(NULL, BACKUP_BATCH_BYTES);
     batch->next = NULL;
     batch->used = batch->item_n = batch->chunk_n = batch->cut_n = 0;
-    batch->answered = batch->tree = false;
+    batch->answered = batch->tree = batch->fixed = false;
 }
 
 int batch_take(struct run *run, struct batch **out, struct err *err) {

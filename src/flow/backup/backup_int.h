@@ -23,6 +23,11 @@
 #define SMALL_FILE_MAX (256u * 1024) /* larger files are streamed by the sequencer */
 #define HOLE_BYTES_MIN 4096u         /* what a file must lack in blocks to be looked at for holes */
 #define PAGES_AHEAD 64u
+/* When the group names no level: content cut by content is mostly text or packed already, where a
+ * higher level costs more than it gains; pages of databases and disks gain (docs/performance.md).
+ */
+#define LEVEL_CONTENT 1
+#define LEVEL_FIXED 3
 #define PROGRESS_EVERY_NS 250000000u
 
 struct piece {
@@ -90,6 +95,7 @@ struct batch {
     uint32_t cuts[BATCH_CHUNKS_MAX]; /* chunk lengths of loaded items */
     uint32_t cut_n;
     bool answered; /* `wanted` is final: pack and send */
+    bool fixed;    /* blocks of a disk image or database */
     bool tree;     /* chunks are structure, named by the sequencer */
 };
 

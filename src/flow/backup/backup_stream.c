@@ -22,6 +22,7 @@ struct stream {
 
 static void submit(struct stream *stream, struct batch *batch, uint32_t length) {
     batch->item_n = 1;
+    batch->fixed = stream->fixed;
     batch->items[0] = (struct item){.node = stream->node,
                                     .piece = piece_add(stream->node),
                                     .length = length,

@@ -6,7 +6,7 @@
 
 struct worker {
     struct run *run;
-    struct sealer *sealer;
+    struct sealer *sealer, *fixed_sealer;
     uint8_t *gather;    /* plain bytes of a segment whose chunks do not lie side by side */
     struct buf payload; /* encoded segment bytes */
     struct buf body;
@@ -89,12 +89,13 @@ static int ask(struct run *run, struct batch *batch, struct err *err) {
     return CHANNEL_SEND(run->channel, have, err, .batch = batch->id, .names = buf_span(&names));
 }
 
-static int send_segment(struct worker *worker, const struct segment_chunk *chunks, uint32_t n,
-                        struct span plain, struct err *err) {
+static int send_segment(struct worker *worker, struct sealer *sealer,
+                        const struct segment_chunk *chunks, uint32_t n, struct span plain,
+                        struct err *err) {
     buf_clear(&worker->payload);
     buf_clear(&worker->body);
     struct segment segment = {.plain_bytes = (uint32_t)plain.n, .chunk_n = n, .chunks = chunks};
-    segment.codec = sealer_pack(worker->sealer, plain, &worker->payload);
+    segment.codec = sealer_pack(sealer, plain, &worker->payload);
     segment.payload = buf_span(&worker->payload);
     SCOPED(buf) encoded = {0};
     segment_put(&encoded, &segment);
@@ -131,10 +132,11 @@ static struct span gather(struct worker *worker, const struct batch *batch, uint
 
 static int send_wanted(struct worker *worker, const struct batch *batch, struct err *err) {
     struct segment_chunk chunks[BATCH_CHUNKS_MAX];
+    struct sealer *sealer = batch->fixed ? worker->fixed_sealer : worker->sealer;
     for (uint32_t i = 0; i < batch->chunk_n;) {
         uint32_t n;
         struct span plain = gather(worker, batch, &i, chunks, &n);
-        if (n > 0 && send_segment(worker, chunks, n, plain, err) != 0)
+        if (n > 0 && send_segment(worker, sealer, chunks, n, plain, err) != 0)
             return -1;
     }
     return 0;
@@ -164,7 +166,9 @@ static int work(struct worker *worker, struct batch *batch, struct err *err) {
 
 void work_main(void *arg) {
     struct worker worker = {.run = arg};
-    worker.sealer = sealer_new(worker.run->level);
+    int level = worker.run->level;
+    worker.sealer = sealer_new(level > 0 ? level : LEVEL_CONTENT);
+    worker.fixed_sealer = sealer_new(level > 0 ? level : LEVEL_FIXED);
     worker.gather = mem_resize(NULL, SEGMENT_BYTES_MAX);
     struct err err;
     for (struct batch *batch; (batch = os_queue_pop(worker.run->work)) != NULL;)
@@ -173,6 +177,7 @@ void work_main(void *arg) {
             break;
         }
     sealer_free(worker.sealer);
+    sealer_free(worker.fixed_sealer);
     mem_free(worker.gather);
     buf_done(&worker.payload);
     buf_done(&worker.body);

@@ -2,8 +2,6 @@
 
 #include "flow/ingest/ingest_int.h"
 
-#define DEFAULT_LEVEL 3
-
 void session_fail(struct session *session, const struct err *why) {
     os_mutex_lock(&session->mutex);
     if (!session->failed) {
@@ -66,7 +64,7 @@ static int send_begin(struct session *session, struct err *err) {
         .chunk_max = params->max_bytes,
         .chunk_fixed = params->fixed_bytes,
         .chunk_seed = params->seed,
-        .level = order->level > 0 ? order->level : DEFAULT_LEVEL,
+        .level = order->level,
         .history = session->history,
         .base = session->has_base && session->base.sequence == session->newest_sequence &&
                 !order->without_base,

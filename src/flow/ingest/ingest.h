@@ -20,7 +20,7 @@
 struct ingest_order {
     uint8_t job[16];
     uint8_t source[16];
-    uint8_t level;                /* zstd level the agent shall use; 0 = default */
+    uint8_t level;                /* zstd level the agent shall use; 0 = by the kind of data */
     bool without_base;            /* read everything again: after a closure failure */
     struct sign_public agent_key; /* pinned at attach */
     struct signer signer;
