@@ -1,4 +1,5 @@
-/* The first byte chooses the decoder of a pack's part; what it accepts encodes to the same bytes. */
+/* The first byte chooses the decoder of a pack's part; what it accepts encodes to the same
+ * bytes. */
 #include "format/pack/pack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

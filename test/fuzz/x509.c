@@ -1,7 +1,7 @@
 /* Any bytes as a peer's certificate, as a file of certificates and as revocation lists: refused
  * with an error of ours, or read; what is read never passes for trusted. */
-#include "base/base.h"
 #include "crypto/x509.h"
+#include "base/base.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

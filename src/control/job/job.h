@@ -18,7 +18,8 @@
 #define JOB_NEEDS_MAX 1024u    /* things one job keeps others from */
 #define JOB_PROBLEMS_MAX 1000u /* kept in detail; all are counted */
 #define JOB_RESULT_BYTES_MAX (1u << 20)
-#define JOB_UNWRITTEN_MAX 100u /* ended jobs in memory because their history could not be written  \
+#define JOB_UNWRITTEN_MAX                                                                          \
+    100u                       /* ended jobs in memory because their history could not be written  \
                                 */
 #define JOB_HISTORY_MAX 10000u /* jobs the catalog remembers, problems of the newest of them */
 #define JOB_HISTORY_PROBLEMS_MAX 200u

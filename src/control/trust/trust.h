@@ -99,8 +99,8 @@ void trust_server_identity(struct trust_server *server, struct trust_identity *o
 /* For connections of either direction; give it back with tls_context_free. */
 struct tls_context *trust_server_context(struct trust_server *server);
 /* For HTTPS, where callers have no certificate; the caller's, as above. */
-[[nodiscard]] int trust_server_public_context(struct trust_server *server,
-                                              struct tls_context **out, struct err *err);
+[[nodiscard]] int trust_server_public_context(struct trust_server *server, struct tls_context **out,
+                                              struct err *err);
 [[nodiscard]] int trust_server_sign(struct trust_server *server, struct span bytes,
                                     struct signature *out, struct err *err);
 /* Newer revocation lists of trusted authorities, PEM or DER.  ERR_EXISTS: older than the one held;
