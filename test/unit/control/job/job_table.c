@@ -1,6 +1,9 @@
 /* Covers src/control/job: states, order, cancelling, history, shutdown. */
 #include "job_fixture.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 /* ---- names and moves ---- */
 
 static void names_lead_back_to_what_they_name(void **state) {
@@ -439,6 +442,47 @@ static void what_ran_when_the_server_died_is_interrupted(void **state) {
     assert_true(info.finished_s > 0);
 }
 
+/* ---- a history that cannot be written ---- */
+
+/* No file of this process grows any more; or may again. */
+static void limit_files(struct rlimit *kept, bool limited) {
+    struct rlimit none;
+    if (limited) {
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, kept), 0);
+        none = (struct rlimit){.rlim_cur = 0, .rlim_max = kept->rlim_max};
+    }
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, limited ? &none : kept), 0);
+}
+
+static void jobs_end_truly_when_their_history_cannot_be_written(void **state) {
+    struct fixture *f = *state;
+    struct work first = work_of(f, 'a'), works[JOB_UNWRITTEN_MAX + 20], late = work_of(f, 'z');
+    struct job_info info;
+    struct rlimit kept;
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    assert_int_equal(sigaction(SIGXFSZ, &ignore, NULL), 0);
+    work_start(&first, "1");
+    wait_started(f, 1);
+    for (size_t i = 0; i < ARRAY_N(works); i++) {
+        works[i] = work_of(f, 'b');
+        works[i].open = true;
+        works[i].problems = 1;
+        work_start(&works[i], "1");
+    }
+    limit_files(&kept, true);
+    work_let_go(&first);
+    jobs_shutdown(f->jobs, WAIT_MS);
+    int rc = job_start(f->jobs, &(struct job_spec){.fn = work_run, .ctx = &late}, NULL, &f->err);
+    limit_files(&kept, false);
+    assert_int_equal(rc, -1);
+    assert_true(f->troubles > 0);
+    struct work *last = &works[ARRAY_N(works) - 1];
+    OK(f, job_get(f->jobs, &last->id, &info, &f->err)); /* kept in memory */
+    assert_true(job_state_final(info.state));
+    FAILS(f, ERR_IO, job_get(f->jobs, &first.id, &info, &f->err)); /* the oldest had to go */
+    assert_int_equal(f->freed, ARRAY_N(works) + 1);
+}
+
 /* ---- many at once ---- */
 
 #define MANY_THREADS 4
@@ -542,6 +586,7 @@ int main(void) {
         TEST(a_shutdown_interrupts_what_waits_and_what_runs),
         TEST(a_shutdown_lets_work_end_in_its_time),
         TEST(what_ran_when_the_server_died_is_interrupted),
+        TEST(jobs_end_truly_when_their_history_cannot_be_written),
         TEST(many_threads_use_the_table_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
