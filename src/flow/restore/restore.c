@@ -105,6 +105,7 @@ static int finish(struct restoring *restoring, struct apply_totals *totals, stru
     if (make_links(restoring) != 0 || restoring_check(restoring, err) != 0 ||
         apply_finish(restoring->apply, totals, err) != 0)
         return -1;
+    totals->failed += atomic_load(&restoring->unwritten);
     return CHANNEL_SEND(restoring->channel, restored, err, .done = totals->done,
                         .skipped = totals->skipped, .refused = totals->refused,
                         .failed = totals->failed, .bytes = totals->bytes);

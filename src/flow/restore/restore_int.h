@@ -18,7 +18,7 @@ struct target_file {
     struct buf bytes;
     struct os_mutex mutex;
     struct apply_file *out;   /* begun at the first chunk */
-    bool refused;             /* begin said no: chunks are passed over */
+    bool refused;             /* begin or a write said no, and was told: chunks are passed over */
     _Atomic bool lost;        /* some content did not come */
     _Atomic uint64_t missing; /* chunks not written yet, plus one while it is being planned */
 };
@@ -59,8 +59,8 @@ struct restoring {
 
     VEC(struct target_file *) links; /* made at the end, when their first paths exist */
     _Atomic uint64_t entries, files_done, bytes, found;
+    _Atomic uint64_t unwritten; /* files that failed before data/apply saw them */
     uint64_t progress_at;
-    struct apply_totals totals;
 };
 
 void restoring_fail(struct restoring *restoring, const struct err *why);

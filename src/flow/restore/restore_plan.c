@@ -92,6 +92,7 @@ static int plan_file(struct restoring *restoring, const struct entry *entry, str
     if (entry->chunk_n == 0 && (entry->flags & ENTRY_UNREADABLE) != 0) {
         struct err why;
         (void)ERR_SYS(&why, ERR_IO, entry->problem, "was not readable when the point was made");
+        atomic_fetch_add(&restoring->unwritten, 1);
         restoring_note(restoring, entry->path, APPLY_FAILED, &why);
         return 0;
     }

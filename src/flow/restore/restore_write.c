@@ -51,6 +51,8 @@ void target_file_release(struct restoring *restoring, struct target_file *file) 
         return;
     struct err why = {0};
     if (!file->refused && atomic_load(&file->lost)) {
+        if (file->out == NULL)
+            atomic_fetch_add(&restoring->unwritten, 1);
         (void)ERR(&why, ERR_CHUNK_DAMAGED, "its content is damaged or missing in the store");
         restoring_note(restoring, file->entry.path, APPLY_FAILED, &why);
     } else {
@@ -74,11 +76,11 @@ static int write_place(struct restoring *restoring, struct place *place, struct 
     os_mutex_lock(&file->mutex);
     begin(restoring, file);
     int rc = file->refused ? 0 : apply_file_write(file->out, place->offset, bytes, err);
-    os_mutex_unlock(&file->mutex);
     if (rc != 0) { /* this file cannot be completed (disk full, I/O error): all others may */
-        atomic_store(&file->lost, true);
+        file->refused = true;
         restoring_note(restoring, file->entry.path, APPLY_FAILED, err);
     }
+    os_mutex_unlock(&file->mutex);
     atomic_fetch_add(&restoring->bytes, bytes.n);
     target_file_release(restoring, file);
     return rc != 0 && err->code == ERR_SPACE ? -1 : 0;
