@@ -148,13 +148,14 @@ int store_state_save(struct store *store, struct err *err) {
     state_collect(store, &state);
     store_state_put(&bytes, &state);
     store_file_close(&bytes, store->file_key);
-    int rc = durable_write(store->dirfd, "state", buf_span(&bytes), STORE_FILE_MODE, true, err);
-    if (rc != 0 && err != NULL && err->code == ERR_SPACE) { /* what the reserve is for */
-        (void)os_unlink(store->dirfd, "reserve", NULL);
-        rc = durable_write(store->dirfd, "state", buf_span(&bytes), STORE_FILE_MODE, true, err);
-    }
+    struct err why = {0};
+    int rc = durable_write(store->dirfd, "state", buf_span(&bytes), STORE_FILE_MODE, true, &why);
+    if (rc != 0 && store_reserve_use(store, &why))
+        rc = durable_write(store->dirfd, "state", buf_span(&bytes), STORE_FILE_MODE, true, &why);
     os_mutex_unlock(&store->save);
     buf_done(&bytes);
     store_state_done(&state);
+    if (rc != 0 && err != NULL)
+        *err = why;
     return rc;
 }

@@ -214,14 +214,18 @@ int store_index_pack(struct store *store, uint32_t ordinal, struct err *err) {
     store_pack_file_done(&file);
     if (whole)
         return 0;
-    if (rc != 0 && !store_pack_is_damage(&why)) {
+    bool absent = why.code == ERR_NOT_FOUND;
+    if (rc != 0 && !absent && !store_pack_is_damage(&why)) {
         if (err != NULL)
             *err = why;
         return -1;
     }
     os_mutex_lock(&store->mutex);
     store->table.packs.p[ordinal].indexed = true;
-    (void)store_table_damage(&store->table, ordinal, rc == 0 ? STORE_FOOTER : STORE_WHOLE_PACK);
+    if (absent)
+        store->table.packs.p[ordinal].state = STORE_PACK_LOST;
+    else
+        (void)store_table_damage(&store->table, ordinal, rc == 0 ? STORE_FOOTER : STORE_WHOLE_PACK);
     store->damage_revision++;
     os_mutex_unlock(&store->mutex);
     return 0;

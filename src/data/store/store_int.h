@@ -276,6 +276,11 @@ void store_pack_name(char to[static BLOB_NAME_DIGITS + 1], const uint8_t id[stat
 /* ERR_SPACE when less than the reserve is free. */
 [[nodiscard]] int store_space_check(struct store *store, struct err *err);
 
+/* Blocks set aside for the state file and the index, which deleting must be able to write. */
+[[nodiscard]] int store_reserve_make(int dirfd, struct err *err);
+/* The disk was full: give them back; true when there is reason to try again. */
+bool store_reserve_use(struct store *store, const struct err *why);
+
 /* ---- authenticated files (store_file.c) ---- */
 void store_file_close(struct buf *body, const struct secret *file_key); /* append the two hashes */
 /* ERR_STORE_CORRUPT, ERR_STORE_KEY. */

@@ -45,7 +45,10 @@ int store_mark_begin(struct store *store, struct store_mark **out, struct err *e
     struct store_mark *mark = mem_new(sizeof *mark);
     mark->store = store;
     os_mutex_lock(&store->insert);
-    int rc = store_index_flush(store, err); /* so that every row that exists has a bit */
+    struct err why = {0};
+    int rc = store_index_flush(store, &why); /* so that every row that exists has a bit */
+    if (rc != 0 && store_reserve_use(store, &why))
+        rc = store_index_flush(store, &why);
     if (rc == 0) {
         os_mutex_lock(&store->mutex);
         store_live_init(&mark->live, store_view_ref(store->view));
@@ -55,11 +58,14 @@ int store_mark_begin(struct store *store, struct store_mark **out, struct err *e
         os_mutex_unlock(&store->mutex);
     }
     os_mutex_unlock(&store->insert);
-    if (rc != 0)
+    if (rc != 0) {
         store_mark_free(mark);
-    else
-        *out = mark;
-    return rc;
+        if (err != NULL)
+            *err = why;
+        return -1;
+    }
+    *out = mark;
+    return 0;
 }
 
 void store_mark_free(struct store_mark *mark) {

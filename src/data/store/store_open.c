@@ -24,7 +24,7 @@ static int empty_check(int dirfd, const char *dir, struct err *err) {
     return rc;
 }
 
-static int reserve_make(int dirfd, struct err *err) {
+int store_reserve_make(int dirfd, struct err *err) {
     OS_FD_AUTO int fd = OS_FD_NONE;
     bool there;
     if (os_exists(dirfd, "reserve", &there, err) != 0)
@@ -34,6 +34,10 @@ static int reserve_make(int dirfd, struct err *err) {
     if (os_file_create(dirfd, "reserve", STORE_FILE_MODE, &fd, err) != 0)
         return -1;
     return os_file_reserve(fd, STORE_RESERVE_FILE_BYTES, err);
+}
+
+bool store_reserve_use(struct store *store, const struct err *why) {
+    return why->code == ERR_SPACE && os_unlink(store->dirfd, "reserve", NULL) == 0;
 }
 
 static int files_make(int dirfd, const struct store_id *id, const struct chunker_params *chunker,
@@ -65,7 +69,7 @@ int store_create(const char *dir, const struct secret *key, const struct chunker
         os_mkdir(dirfd, "index", 0700, false, err) != 0 ||
         os_file_create(dirfd, "lock", STORE_FILE_MODE, &lock_fd, err) != 0)
         return ERR_NOTE(err, "store %s", dir);
-    (void)reserve_make(dirfd, NULL); /* a full disk is met when something is written */
+    (void)store_reserve_make(dirfd, NULL); /* a full disk is met when something is written */
     if (files_make(dirfd, &id, chunker, file_key, err) != 0)
         return ERR_NOTE(err, "store %s", dir);
     return 0;
@@ -187,7 +191,7 @@ int store_open(const char *dir, const struct secret *key, struct store_opts opts
         store_close(store);
         return ERR_NOTE(err, "store %s", dir);
     }
-    (void)reserve_make(store->dirfd, NULL);
+    (void)store_reserve_make(store->dirfd, NULL);
     *out = store;
     return 0;
 }

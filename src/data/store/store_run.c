@@ -114,10 +114,9 @@ static int page_load(const struct store_run *run, uint32_t page_i, struct store_
     if (page->row_n > 0 && page->page_i == page_i)
         return 0;
     page->row_n = 0;
-    if (os_read_exact_at(run->fd, off, page->bytes, STORE_PAGE_BYTES, err) != 0)
-        return err != NULL && err->code == ERR_FORMAT
-                   ? ERR(err, ERR_STORE_CORRUPT, "run ends before page %u", page_i)
-                   : -1;
+    struct err why = {0};
+    if (os_read_exact_at(run->fd, off, page->bytes, STORE_PAGE_BYTES, &why) != 0)
+        return ERR(err, ERR_STORE_CORRUPT, "page %u of a run: %s", page_i, why.text);
     hash_keyed(run->page_key, span_of(page->bytes, 4080), &mac);
     uint32_t row_n = be16_get(page->bytes + 4064);
     if (memcmp(mac.b, page->bytes + 4080, 16) != 0 || be32_get(page->bytes + 4068) != page_i ||

@@ -46,20 +46,42 @@ uint32_t store_table_add(struct store_table *table, const struct store_pack *pac
     return *slot - 1;
 }
 
+/* Where the row is, or belongs: the list is sorted. */
+static size_t damage_find(const struct store_table *table, uint32_t pack, uint32_t segment,
+                          bool *found) {
+    const struct store_damage_row *rows = table->damage.p;
+    size_t low = 0, high = table->damage.n;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (rows[middle].pack < pack ||
+            (rows[middle].pack == pack && rows[middle].segment < segment))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *found = low < table->damage.n && rows[low].pack == pack && rows[low].segment == segment;
+    return low;
+}
+
 bool store_table_is_damaged(const struct store_table *table, uint32_t pack, uint32_t segment) {
+    bool found = false;
     if (table->packs.p[pack].damage_n == 0)
         return false;
-    for (size_t i = 0; i < table->damage.n; i++)
-        if (table->damage.p[i].pack == pack && (table->damage.p[i].segment == segment ||
-                                                table->damage.p[i].segment == STORE_WHOLE_PACK))
-            return true;
-    return false;
+    (void)damage_find(table, pack, segment, &found);
+    if (!found)
+        (void)damage_find(table, pack, STORE_WHOLE_PACK, &found);
+    return found;
 }
 
 bool store_table_damage(struct store_table *table, uint32_t pack, uint32_t segment) {
     if (store_table_is_damaged(table, pack, segment))
         return false;
-    *vec_push(&table->damage) = (struct store_damage_row){.pack = pack, .segment = segment};
+    bool found;
+    size_t at = damage_find(table, pack, segment, &found);
+    (void)vec_push(&table->damage);
+    memmove(&table->damage.p[at + 1], &table->damage.p[at],
+            (table->damage.n - 1 - at) * sizeof *table->damage.p);
+    table->damage.p[at] = (struct store_damage_row){.pack = pack, .segment = segment};
     table->packs.p[pack].damage_n++;
     if (segment == STORE_WHOLE_PACK && table->packs.p[pack].state == STORE_PACK_SEALED)
         table->packs.p[pack].state = STORE_PACK_DAMAGED;

@@ -52,7 +52,7 @@ struct store_table {
     packs;           /* by ordinal; never shrinks: an ordinal means one pack for ever */
     uint32_t *slots; /* hash of ids: ordinal + 1 */
     uint32_t slot_n;
-    VEC(struct store_damage_row) damage;
+    VEC(struct store_damage_row) damage; /* sorted */
 };
 void store_table_done(struct store_table *table);
 /* STORE_NO_PACK when unknown. */

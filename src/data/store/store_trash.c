@@ -21,6 +21,8 @@ int store_empty_trash(struct store *store, int64_t now_s, int64_t window_s,
     }
     if (rc == 0 && removed)
         rc = blob_trash_sync(store->blob, err);
+    if (rc == 0)
+        (void)store_reserve_make(store->dirfd, NULL); /* there may be room for it again */
     os_mutex_unlock(&store->collect);
     vec_done(&entries);
     return rc;
