@@ -91,7 +91,7 @@ class Rig:
         self.build, self.top, self.source = str(build), pathlib.Path(top), pathlib.Path(source)
         self.sandbox = self.top / "sandbox"
         self.server_folder = self.sandbox / "server"
-        self.daemons, self.restores = {}, 0
+        self.daemons, self.log_starts, self.restores = {}, {}, 0
         self.env = {**os.environ, "LC_ALL": "C.UTF-8", "CASEMATE_SOCKET": str(self.server_folder / "admin.sock"),
                     "CASEMATE_BUILD": self.build, "SANDBOX_TRASH_DAYS": "0"}
         self.sandbox_do("up")
@@ -112,17 +112,19 @@ class Rig:
         return [program_of(self.build, "casemate-agent"), "--config", str(self.sandbox / name / "agent.conf"), "run"]
 
     def ready(self, name):
-        if name == SERVER:
-            return self.casemate("status")[0] == 0
+        """It wrote its pid and said that it serves: later it has no reason to end."""
         pid = self.sandbox / name / "pid"
-        return pid.exists() and pid.read_text().strip() == str(self.daemons[name].pid)
+        return (pid.exists() and pid.read_text().strip() == str(self.daemons[name].pid)
+                and " serves as " in self.log_since_start(name)
+                and (name != SERVER or self.casemate("status")[0] == 0))
 
-    def start(self, name, fault="", await_ready=True):
+    def start(self, name, fault=""):
         with open(self.sandbox / name / "log", "ab") as log:
+            self.log_starts[name] = log.tell()
             self.daemons[name] = subprocess.Popen(self.command_of(name), env={**self.env, "CASEMATE_FAULT": fault},
                                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         end = time.monotonic() + START_S
-        while await_ready and not self.ready(name):
+        while not self.ready(name):
             if self.daemons[name].poll() is not None:
                 require(fault, f"{name} ended at start with {self.daemons[name].returncode}: {self.log(name)}")
                 return False
@@ -146,16 +148,21 @@ class Rig:
             self.kill(name)
             raise Breach(f"{name} does not end when asked: {self.log(name)}") from None
 
-    def restart(self, name, fault="", await_ready=True):
+    def restart(self, name, fault=""):
         if self.alive(name):
             self.stop(name)
-        return self.start(name, fault, await_ready)
+        return self.start(name, fault)
 
     def killed_itself(self, name):
         return self.daemons[name].poll() == -signal.SIGKILL
 
+    def log_since_start(self, name):
+        with open(self.sandbox / name / "log", encoding="utf-8", errors="replace") as log:
+            log.seek(self.log_starts[name])
+            return log.read()
+
     def log(self, name):
-        return (self.sandbox / name / "log").read_text(errors="replace")[-2000:]
+        return self.log_since_start(name)[-2000:]
 
     def down(self):
         for daemon in self.daemons.values():
