@@ -18,10 +18,6 @@ void *mem_new_array(size_t count, size_t size) {
     return p;
 }
 
-void *mem_try(size_t size) {
-    return malloc(size > 0 ? size : 1);
-}
-
 void *mem_resize(void *p, size_t size) {
     void *q = realloc(p, size > 0 ? size : 1);
     if (q == NULL)

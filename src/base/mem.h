@@ -10,10 +10,6 @@ void *mem_new(size_t size) __attribute__((returns_nonnull, malloc, warn_unused_r
 void *mem_new_array(size_t count, size_t size)
     __attribute__((returns_nonnull, malloc, warn_unused_result));
 
-/* Uninitialised memory that may be refused: NULL when out.  For large buffers whose size came from
- * outside. */
-void *mem_try(size_t size) __attribute__((malloc, warn_unused_result));
-
 /* Resize; keeps the old content, new bytes are uninitialised; aborts when memory is out. */
 void *mem_resize(void *p, size_t size) __attribute__((returns_nonnull, warn_unused_result));
 

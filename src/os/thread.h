@@ -12,12 +12,15 @@
 #define GUARDED_BY(m)
 #define REQUIRES(m) __attribute__((requires_capability(m)))
 #define CAPABILITY __attribute__((capability("mutex")))
+/* For the rare function that hands a held lock to its caller. */
+#define HANDS_OVER_LOCK __attribute__((no_thread_safety_analysis))
 #define ACQUIRES(m) __attribute__((acquire_capability(m)))
 #define RELEASES(m) __attribute__((release_capability(m)))
 #else
 #define GUARDED_BY(m)
 #define REQUIRES(m)
 #define CAPABILITY
+#define HANDS_OVER_LOCK
 #define ACQUIRES(m)
 #define RELEASES(m)
 #endif

@@ -70,6 +70,9 @@ static void note_point(struct work *work, const struct ingest_result *result) {
     work_number(work, "stored_bytes", result->commit.stored_bytes);
     work->done_entries += result->commit.entries;
     work->done_bytes += result->commit.read_bytes;
+    job_set(work->job, JOB_ENTRIES_FOUND, work->done_entries);
+    job_set(work->job, JOB_ENTRIES_DONE, work->done_entries);
+    job_set(work->job, JOB_BYTES_DONE, work->done_bytes);
     work_publish(work);
 }
 

@@ -87,6 +87,17 @@ int api_serve_https(struct api_world *world, struct err *err) {
     return rc;
 }
 
+int api_send_crls(struct api_world *world, struct channel *control, struct err *err) {
+    SCOPED(buf) pem = {0};
+    if (trust_take(world, err) != 0)
+        return -1;
+    int rc = trust_server_crls(world->trust, &pem, NULL, err);
+    trust_give(world);
+    if (rc != 0 || pem.n == 0)
+        return rc;
+    return CHANNEL_SEND(control, crl, err, .pem = buf_span(&pem));
+}
+
 /* ---- computers ---- */
 struct listing {
     struct api_world *world;
@@ -257,7 +268,8 @@ HANDLER(computer_refresh) {
         (void)catalog_computer_seen(world->catalog, name, state, NULL, 0, NULL);
         return -1;
     }
-    if (catalog_computer_seen(world->catalog, name, "ok", peer.software, os_wall_s(), err) != 0)
+    if (catalog_computer_seen(world->catalog, name, "ok", peer.software, os_wall_s(), err) != 0 ||
+        api_send_crls(world, channel, err) != 0)
         return -1;
     return answer_computer(world, name, answer, err);
 }

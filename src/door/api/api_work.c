@@ -69,6 +69,8 @@ int work_meet(struct work *work, const char *computer, work_order_fn *order, voi
         return -1;
     }
     (void)catalog_computer_seen(world->catalog, computer, "ok", peer.software, os_wall_s(), NULL);
+    if (api_send_crls(world, control, err) != 0)
+        return -1;
     if (rpc_expect(world->hub, job_id(work->job)->b, row.name, &ticket, err) != 0)
         return -1;
     if (order(work, control, &ticket, what, err) != 0) {

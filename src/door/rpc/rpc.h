@@ -82,6 +82,8 @@ struct rpc_handlers {
     int (*register_source)(void *ctx, const struct msg_register_source *message, struct err *err);
     int (*order_backup)(void *ctx, const struct msg_order_backup *message, struct err *err);
     int (*order_restore)(void *ctx, const struct msg_order_restore *message, struct err *err);
+    /* Newer revocation lists; old news is no error. */
+    int (*crl)(void *ctx, struct span pem, struct err *err);
     /* Encode a `info` message's body. */
     int (*info)(void *ctx, struct buf *body, struct err *err);
     void (*refused)(void *ctx, const char *peer,

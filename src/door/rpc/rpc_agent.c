@@ -51,6 +51,13 @@ static int handle_info(const struct rpc_handlers *handlers, struct channel *chan
     return channel_send(channel, FRAME_TYPE_info, buf_span(&body), span_of(NULL, 0), err);
 }
 
+static int handle_crl(const struct rpc_handlers *handlers, struct span body, struct err *err) {
+    struct msg_crl message;
+    if (msg_crl_get(body, &message, err) != 0)
+        return -1;
+    return handlers->crl(handlers->ctx, message.pem, err);
+}
+
 static int handle(const struct rpc_handlers *handlers, struct channel *channel,
                   enum frame_type type, struct span body, struct err *err) {
     if (type == FRAME_TYPE_register_source)
@@ -59,6 +66,8 @@ static int handle(const struct rpc_handlers *handlers, struct channel *channel,
         return handle_backup(handlers, channel, body, err);
     if (type == FRAME_TYPE_order_restore)
         return handle_restore(handlers, channel, body, err);
+    if (type == FRAME_TYPE_crl)
+        return handle_crl(handlers, body, err);
     if (type == FRAME_TYPE_ask_info)
         return handle_info(handlers, channel, err);
     return ERR(err, ERR_PROTOCOL, "%s is not an order", frame_type_name(type));

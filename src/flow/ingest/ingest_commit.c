@@ -83,7 +83,6 @@ static int check_closure(struct session *session, const struct digest *manifest,
 static int check_agent_part(struct session *session, const struct msg_commit *message,
                             struct commit *commit, struct err *err) {
     const struct ingest_order *order = session->order;
-    SCOPED(buf) part = {0};
     struct digest previous = {0};
     struct signature signature;
     if (commit_agent_part_get(message->agent_part, commit, err) != 0)

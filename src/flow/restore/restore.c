@@ -1,5 +1,6 @@
 #include "flow/restore/restore.h"
 
+#include "base/text.h"
 #include "flow/restore/restore_int.h"
 
 void restoring_fail(struct restoring *restoring, const struct err *why) {
@@ -51,6 +52,9 @@ static int check_commit(struct restoring *restoring, struct span file, struct er
     if (memcmp(commit->agent_key, order->own_key.b, sizeof commit->agent_key) != 0)
         return ERR(err, ERR_FOREIGN_POINT, "the point of %s is not signed by this computer",
                    commit->computer);
+    if (order->only_original && !text_equal(order->target, commit->root_path))
+        return ERR(err, ERR_POLICY_DENIED, "the policy permits restoring only to %s",
+                   commit->root_path);
     if (sign_verify(&order->own_key, buf_span(&agent_part), &signature, err) != 0)
         return ERR_NOTE(err, "our signature of the point");
     memcpy(signature.b, commit->server_signature, sizeof signature.b);

@@ -16,6 +16,7 @@
 
 struct restore_order {
     const char *target; /* absolute; allowed by the local policy */
+    bool only_original; /* the policy permits it only where the point was read */
     bool allow_devices;
     bool allow_set_id;
     struct sign_public own_key;    /* only points signed by it are written */

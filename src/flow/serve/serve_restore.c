@@ -159,7 +159,7 @@ static int listen_once(struct sender *sender, bool *ended, struct err *err) {
 
 static void listen_main(void *arg) {
     struct sender *sender = arg;
-    struct err err;
+    struct err err = {0};
     bool ended = false;
     int rc = 0;
     while (rc == 0 && !ended)

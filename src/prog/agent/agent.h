@@ -52,6 +52,7 @@ struct agent {
                                      struct err *err);
 [[nodiscard]] int agent_order_restore(void *agent, const struct msg_order_restore *message,
                                       struct err *err);
+[[nodiscard]] int agent_crl(void *agent, struct span pem, struct err *err);
 [[nodiscard]] int agent_info(void *agent, struct buf *body, struct err *err);
 void agent_jobs_stop(struct agent *agent);
 void agent_log(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -22,7 +22,10 @@ static int check_policy(const struct agent *agent, const char *path, bool restor
     AUTO(policy) *policy = NULL;
     if (policy_load(agent->policy_file, &policy, err) != 0)
         return -1;
-    if (restore ? policy_allows_restore(policy, path) : policy_allows_read(policy, path))
+    bool allowed = restore
+                       ? policy_allows_restore(policy, path) || policy_allows_original(policy, path)
+                       : policy_allows_read(policy, path);
+    if (allowed)
         return 0;
     return ERR(err, ERR_POLICY_DENIED, "the policy of %s does not permit %s %s", agent->name,
                restore ? "restoring to" : "reading", path);
@@ -97,6 +100,7 @@ static int run_restore(struct agent_job *job, struct channel *channel, struct er
         policy_load(agent->policy_file, &policy, err) != 0)
         return -1;
     struct restore_order order = {.target = job->target,
+                                  .only_original = !policy_allows_restore(policy, job->target),
                                   .allow_devices = policy_allows_devices(policy),
                                   .allow_set_id = policy_allows_set_id(policy),
                                   .own_key = own.signing_key,
@@ -205,6 +209,14 @@ int agent_order_restore(void *ctx, const struct msg_order_restore *message, stru
     if (check_policy(agent, order.target, true, err) != 0)
         return -1;
     return start(agent, &order, err);
+}
+
+int agent_crl(void *ctx, struct span pem, struct err *err) {
+    struct agent *agent = ctx;
+    if (trust_agent_put_crl(agent->trust, pem, err) == 0 || err->code == ERR_EXISTS)
+        return 0;
+    agent_log("revocation lists of the server were not taken: %s", err->text);
+    return 0; /* the ones we hold go on counting */
 }
 
 int agent_info(void *ctx, struct buf *body, struct err *err) {

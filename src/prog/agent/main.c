@@ -35,6 +35,7 @@ static int serve(struct agent *agent, struct err *err) {
                                                .register_source = agent_register_source,
                                                .order_backup = agent_order_backup,
                                                .order_restore = agent_order_restore,
+                                               .crl = agent_crl,
                                                .info = agent_info,
                                                .refused = refused}};
     if (os_signals_open(&signals, err) != 0 || rpc_agent_open(&opts, &agent->control, err) != 0)

@@ -317,8 +317,8 @@ static void files_without_certificates_are_refused(void **state) {
     static const char *const texts[] = {"",
                                         "hello\n",
                                         "-----BEGIN CERTIFICATE-----\nAAAA\n",
-                                        "-----BEGIN CERTIFICATE-----\nAAAA\n"
-                                        "-----END CERTIFICATE-----\n",
+                                        ("-----BEGIN CERTIFICATE-----\nAAAA\n"
+                                         "-----END CERTIFICATE-----\n"),
                                         "\x30\x03\x02\x01\x03",
                                         "\x30\x80"};
     for (size_t i = 0; i < ARRAY_N(texts); i++) {
