@@ -22,6 +22,7 @@ import compare  # noqa: E402: bench/compare.py
 START_S = 20
 COMMAND_S = 60
 GROUP = "one"
+FOLDERS = 4
 SERVER, AGENT = "server", "computer1"
 ENDED_WELL, PARTIAL = 0, 3
 
@@ -58,16 +59,18 @@ class Tree:
     def __init__(self, top, seed, files=24, bytes_max=60_000):
         self.top, self.rng, self.bytes_max = pathlib.Path(top), random.Random(seed), bytes_max
         self.next = 0
-        self.top.mkdir(parents=True)
+        for number in range(FOLDERS):
+            (self.top / f"dir{number}").mkdir(parents=True)
         for _ in range(files):
             self.add()
         (self.top / "link").symlink_to("nowhere")
         (self.top / "empty").mkdir()
 
+    def any_folder(self):
+        return self.top / f"dir{self.rng.randrange(FOLDERS)}"
+
     def add(self):
-        folder = self.top / f"dir{self.rng.randrange(4)}"
-        folder.mkdir(exist_ok=True)
-        (folder / f"file{self.next}").write_bytes(self.rng.randbytes(self.rng.randrange(self.bytes_max)))
+        (self.any_folder() / f"file{self.next}").write_bytes(self.rng.randbytes(self.rng.randrange(self.bytes_max)))
         self.next += 1
 
     def change(self):
@@ -79,7 +82,7 @@ class Tree:
             file.write(self.rng.randbytes(100))
         with open(files[3], "ab") as file:
             file.write(self.rng.randbytes(1000))
-        files[4].rename(files[4].parent.parent / f"dir{self.rng.randrange(4)}" / f"moved{self.next}")
+        files[4].rename(self.any_folder() / f"moved{self.next}")
         for _ in range(2):
             self.add()
 
