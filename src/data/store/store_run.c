@@ -43,7 +43,8 @@ int store_run_head_get(const uint8_t in[static STORE_PAGE_BYTES], const struct s
     memcpy(head->salt, in + 72, 16);
     memcpy(head->tables.b, in + 88, 32);
     uint64_t full = (uint64_t)head->page_n * STORE_RUN_ROWS_PER_PAGE;
-    if (head->filter_n == 0 || head->low > head->high || head->row_n > full ||
+    if (be16_get(in + 10) != 0 || be32_get(in + 68) != 0 || head->filter_n == 0 ||
+        head->low > head->high || head->row_n > full ||
         head->row_n + STORE_RUN_ROWS_PER_PAGE <= full)
         return ERR(err, ERR_STORE_CORRUPT, "run header contradicts itself");
     return 0;
