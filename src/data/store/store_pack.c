@@ -108,7 +108,7 @@ int store_pack_trailer(struct store_pack_file *file, struct pack_trailer *traile
 int store_pack_footer(struct store_pack_file *file, const struct pack_trailer *trailer,
                       struct buf *bytes, struct pack_footer *footer, struct hasher *hasher,
                       struct err *err) {
-    uint32_t counter;
+    uint32_t counter = 0;
     if (store_pack_record(file, trailer->footer_off, PACK_FOOTER, bytes, &counter, hasher, err) !=
             0 ||
         pack_footer_get(buf_span(bytes), footer, err) != 0)
@@ -134,7 +134,7 @@ struct salvage {
 static int salvage_segment(struct salvage *salvage, struct store_pack_file *file, uint64_t *off,
                            struct err *err) {
     struct segment segment;
-    uint32_t counter, at = 0;
+    uint32_t counter = 0, at = 0;
     if (store_pack_record(file, *off, PACK_SEGMENT, &salvage->record, &counter, NULL, err) != 0 ||
         segment_get(buf_span(&salvage->record), salvage->list, &segment, err) != 0 ||
         unsealer_unpack(salvage->unsealer, segment.codec, segment.payload, salvage->plain,

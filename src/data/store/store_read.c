@@ -102,8 +102,8 @@ static int chunk_of(struct store_reader *reader, const struct store_row *row, ui
     hash_typed(type, *bytes, &found);
     if (digest_equal(&found, name))
         return 0;
-    for (uint8_t other = CHUNK_DATA; other <= CHUNK_INDEX; other++) {
-        hash_typed(other, *bytes, &found);
+    for (unsigned other = CHUNK_DATA; other <= CHUNK_INDEX; other++) {
+        hash_typed((uint8_t)other, *bytes, &found);
         if (digest_equal(&found, name)) /* the asker is wrong, not the pack */
             return ERR(err, ERR_CHUNK_MISSING, "chunk is of type %u, not %u", other, type);
     }

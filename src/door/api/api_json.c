@@ -47,7 +47,8 @@ bool page_wants(struct page *page) {
 
 void page_answer(struct page *page, struct rest_answer *answer) {
     char next[TEXT_SIZE_MAX];
-    (void)text_format(next, sizeof next, "%llu", (unsigned long long)(page->skip + page->limit));
+    uint64_t behind = page->skip + page->limit;
+    (void)text_format(next, sizeof next, "%llu", (unsigned long long)behind);
     answer->json = rest_page_json(TAKE(page->items), page->more ? next : NULL);
 }
 
