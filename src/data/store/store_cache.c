@@ -77,7 +77,7 @@ const struct buf *store_cache_get(struct store_cache *cache, uint64_t key) {
     return &cache->entries.p[i].plain;
 }
 
-/* Out of its lists; its memory stays for the next. */
+/* Out of its lists; its memory stays for the next, that of an earlier one does not. */
 static void retire(struct store_cache *cache, uint32_t i) {
     struct entry *entry = &cache->entries.p[i];
     uint32_t *p = bucket_of(cache, entry->key);
@@ -86,6 +86,8 @@ static void retire(struct store_cache *cache, uint32_t i) {
     *p = entry->below;
     unlink_use(cache, i);
     cache->bytes -= entry->plain.cap;
+    if (cache->free != NONE)
+        buf_done(&cache->entries.p[cache->free].plain);
     entry->below = cache->free;
     cache->free = i;
 }
@@ -110,10 +112,12 @@ struct buf *store_cache_put(struct store_cache *cache, uint64_t key, size_t n) {
         *vec_push(&cache->entries) = (struct entry){.key = 0};
     }
     struct entry *entry = &cache->entries.p[i];
-    if (entry->plain.cap < n || entry->plain.cap / 4 > n)
-        buf_done(&entry->plain); /* too small, or a waste */
-    entry->plain.n = 0;
-    (void)buf_extend(&entry->plain, n);
+    if (entry->plain.cap < n || entry->plain.cap / 4 > n) { /* too small, or a waste */
+        buf_done(&entry->plain);
+        entry->plain.p = mem_resize(NULL, n);
+        entry->plain.cap = n;
+    }
+    entry->plain.n = n;
     entry->key = key;
     entry->below = *bucket_of(cache, key);
     *bucket_of(cache, key) = i;
