@@ -55,3 +55,11 @@ check "doctor finds the way" exits 0 casemate doctor computer1.sandbox
 sandbox_do restart-server
 check "points are there after a restart" says '"sequence":3' casemate --json point list --group one
 check "and another backup follows" exits 0 casemate backup one --wait
+
+mkdir "$work/second"
+echo two >"$work/second/file"
+check "a folder joins the group" exits 0 casemate group modify one --add-member "computer1.sandbox:$work/second"
+check "both members are backed up" exits 0 casemate backup one --wait
+points_of() { casemate --json point list --source "computer1.sandbox:$1" | grep -c '"sequence"'; }
+check "the new member has a point" test "$(points_of "$work/second")" -eq 1
+check "and the old one, too" test "$(points_of "$data")" -eq 5

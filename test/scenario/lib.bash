@@ -26,11 +26,13 @@ check() { # "what must hold" COMMAND...
     local what=$1 output
     shift
     count=$((count + 1))
-    if output=$("$@" 2>&1); then
+    local status=0
+    output=$("$@" 2>&1) || status=$?
+    if [ $status -eq 0 ]; then
         echo "ok $count - $what"
     else
         failed=$((failed + 1))
-        echo "not ok $count - $what (exit $?)"
+        echo "not ok $count - $what (exit $status)"
         printf '%s\n' "$output" | tail -n 15 | sed 's/^/# /'
     fi
 }

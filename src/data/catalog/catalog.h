@@ -134,13 +134,14 @@ struct catalog_point_filter {
     uint64_t skip, limit;         /* limit 0 = CATALOG_PAGE_MAX */
 };
 typedef int catalog_point_fn(void *ctx, const struct catalog_point *point, struct err *err);
-/* The same job again changes nothing: its answer is catalog_point_of_job.  ERR_CHAIN: another point
- * has this sequence of the source. */
+/* The same job and source again changes nothing: its answer is catalog_point_of_job.  ERR_CHAIN:
+ * another point has this sequence of the source. */
 [[nodiscard]] int catalog_point_add(struct catalog *catalog, const struct commit *commit,
                                     const struct digest *id, int64_t deleted_s, struct err *err);
-/* *found = false: the job made none yet. */
+/* What the job made of one source; *found = false: nothing yet. */
 [[nodiscard]] int catalog_point_of_job(struct catalog *catalog, const uint8_t job[static 16],
-                                       struct catalog_point *point, bool *found, struct err *err);
+                                       const uint8_t source[static 16], struct catalog_point *point,
+                                       bool *found, struct err *err);
 /* The one point that `selector` means among those of the filter: its id, a prefix of it, `latest`
  * or `latest~N`.  ERR_NOT_FOUND, ERR_AMBIGUOUS, ERR_USAGE. */
 [[nodiscard]] int catalog_point(struct catalog *catalog, const struct catalog_point_filter *filter,

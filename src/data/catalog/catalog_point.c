@@ -59,9 +59,11 @@ static int check_known(struct catalog *catalog, const struct commit *commit,
                        const struct digest *id, struct err *err) {
     SCOPED(sql) sql = {0};
     bool row;
-    if (sql_open(&sql, &catalog->points, "SELECT 1 FROM point WHERE job = ? OR id = ?", err) != 0)
+    if (sql_open(&sql, &catalog->points,
+                 "SELECT 1 FROM point WHERE (job = ? AND source = ?) OR id = ?", err) != 0)
         return -1;
     sql_blob(&sql, span_of(commit->job, sizeof commit->job));
+    sql_blob(&sql, span_of(commit->source, sizeof commit->source));
     sql_blob(&sql, span_of(id->b, sizeof id->b));
     if (sql_next(&sql, &row, err) != 0)
         return -1;

@@ -175,13 +175,15 @@ int catalog_point_count(struct catalog *catalog, const struct catalog_point_filt
 }
 
 int catalog_point_of_job(struct catalog *catalog, const uint8_t job[static 16],
-                         struct catalog_point *point, bool *found, struct err *err) {
+                         const uint8_t source[static 16], struct catalog_point *point, bool *found,
+                         struct err *err) {
     LOCKED(catalog);
     SCOPED(sql) sql = {0};
-    if (sql_open(&sql, &catalog->points, "SELECT " POINT_COLUMNS " FROM point WHERE job = ?",
-                 err) != 0)
+    if (sql_open(&sql, &catalog->points,
+                 "SELECT " POINT_COLUMNS " FROM point WHERE job = ? AND source = ?", err) != 0)
         return -1;
     sql_blob(&sql, span_of(job, 16));
+    sql_blob(&sql, span_of(source, 16));
     if (sql_next(&sql, found, err) != 0)
         return -1;
     return *found ? catalog_point_read(catalog, &sql, point, err) : 0;

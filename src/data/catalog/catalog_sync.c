@@ -42,8 +42,8 @@ static int clear_place(struct sync *sync, const struct commit *commit, const str
     SCOPED(sql) sql = {0};
     int changes = 0;
     if (sql_open(&sql, &sync->catalog->points,
-                 "DELETE FROM point WHERE id != ?1 AND (job = ?2 OR (source = ?3 AND sequence ="
-                 " ?4)) AND id NOT IN (SELECT id FROM temp.seen)",
+                 "DELETE FROM point WHERE id != ?1 AND source = ?3 AND (job = ?2 OR sequence = ?4)"
+                 " AND id NOT IN (SELECT id FROM temp.seen)",
                  err) != 0)
         return -1;
     sql_blob(&sql, span_of(hash->b, sizeof hash->b));

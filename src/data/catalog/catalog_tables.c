@@ -50,13 +50,13 @@ static const char *const state_changes[] = {
 
 static const char *const points_changes[] = {
     "CREATE TABLE point("
-    " id BLOB PRIMARY KEY CHECK(length(id) = 32), source BLOB NOT NULL, job BLOB NOT NULL UNIQUE,"
+    " id BLOB PRIMARY KEY CHECK(length(id) = 32), source BLOB NOT NULL, job BLOB NOT NULL,"
     " sequence INTEGER NOT NULL, manifest BLOB NOT NULL, state INTEGER NOT NULL,"
     " started INTEGER NOT NULL, finished INTEGER NOT NULL, entries INTEGER NOT NULL,"
     " files INTEGER NOT NULL, dirs INTEGER NOT NULL, bytes INTEGER NOT NULL,"
     " problems INTEGER NOT NULL, read_bytes INTEGER NOT NULL, sent_bytes INTEGER NOT NULL,"
     " stored_bytes INTEGER NOT NULL, computer TEXT NOT NULL COLLATE NOCASE, path TEXT NOT NULL,"
-    " deleted INTEGER NOT NULL, UNIQUE(source, sequence)"
+    " deleted INTEGER NOT NULL, UNIQUE(source, sequence), UNIQUE(job, source)"
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX point_by_time ON point(finished, sequence, id);"
     "CREATE INDEX point_by_computer ON point(computer, finished, sequence, id);",

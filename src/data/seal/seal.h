@@ -9,8 +9,8 @@
 #include "base/base.h"
 #include "format/chunk/chunk.h"
 
-#define SEALER_LEVEL_DEFAULT 2 /* bench/micro/seal_levels: the ratio of 3, nearly the speed of 1   \
-                                */
+/* bench/micro/seal_levels: the ratio of 3, nearly the speed of 1. */
+#define SEALER_LEVEL_DEFAULT 2
 #define SEALER_LEVEL_MAX 19
 
 struct sealer;

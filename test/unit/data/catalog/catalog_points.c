@@ -38,7 +38,7 @@ static void a_point_is_read_back_as_it_was_added(void **state) {
     struct digest id = fixture_hash(&commit);
     OK(f, catalog_point_add(f->catalog, &commit, &id, 0, &f->err));
     fixture_reopen(f);
-    OK(f, catalog_point_of_job(f->catalog, commit.job, &point, &known, &f->err));
+    OK(f, catalog_point_of_job(f->catalog, commit.job, commit.source, &point, &known, &f->err));
     assert_true(known);
     assert_true(digest_equal(&point.id, &id) && digest_equal(&point.manifest, &commit.manifest));
     assert_memory_equal(point.source, commit.source, 16);
@@ -59,7 +59,7 @@ static void a_point_is_read_back_as_it_was_added(void **state) {
     assert_string_equal(point.path, "/caf\xe9/\x01");
     assert_int_equal(point.deleted_s, 0);
     assert_false(point.held);
-    OK(f, catalog_point_of_job(f->catalog, point.source, &point, &known, &f->err));
+    OK(f, catalog_point_of_job(f->catalog, point.source, point.source, &point, &known, &f->err));
     assert_false(known);
 }
 
@@ -73,7 +73,7 @@ static void the_same_job_makes_one_point(void **state) {
     commit.bytes++;
     struct digest other = fixture_hash(&commit);
     OK(f, catalog_point_add(f->catalog, &commit, &other, 0, &f->err));
-    OK(f, catalog_point_of_job(f->catalog, commit.job, &point, &known, &f->err));
+    OK(f, catalog_point_of_job(f->catalog, commit.job, commit.source, &point, &known, &f->err));
     assert_true(known && digest_equal(&point.id, &first));
     EXPECT_POINTS(f, "1/1 ", .deleted = false);
 }

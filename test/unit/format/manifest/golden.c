@@ -173,7 +173,7 @@ static void inner_pages_and_cuts_stay_as_they_are(void **state) {
     }
     OK(tree_build(&tree, pages, &info, &root, &err));
     assert_int_equal(info.tree.level, 1);
-    struct span inner;
+    struct span inner = {0};
     OK(pages_load(pages, CHUNK_TREE, &info.tree.page, &inner, &err));
     golden_equal("manifest/v1-inner", inner);
     golden_read("manifest/v1-inner", &page);
