@@ -17,6 +17,12 @@ void source_done(struct source *source) {
     vec_done(&source->excludes);
 }
 
+bool source_equal(const struct source *a, const struct source *b) {
+    return memcmp(a->id, b->id, sizeof a->id) == 0 && text_equal(a->path, b->path) &&
+           a->one_file_system == b->one_file_system && a->exclude_caches == b->exclude_caches &&
+           span_equal(buf_span(&a->texts), buf_span(&b->texts));
+}
+
 static bool is_pattern(struct span text) {
     return text.n > 0 && memchr(text.p, 0, text.n) == NULL && memchr(text.p, '\n', text.n) == NULL;
 }

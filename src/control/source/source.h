@@ -20,6 +20,7 @@ struct source {
     VEC(const char *) excludes;
 };
 void source_done(struct source *source);
+bool source_equal(const struct source *a, const struct source *b);
 
 /* Patterns as they travel: each a varint length and bytes.  ERR_USAGE: too many, empty, or with
  * a NUL or a line end. */

@@ -42,6 +42,9 @@ int agent_register_source(void *ctx, const struct msg_register_source *message, 
     if (check_policy(agent, source.path, false, err) != 0 ||
         source_set_excludes(&source, message->excludes, err) != 0)
         return -1;
+    SCOPED(source) known = {0};
+    if (source_load(agent->state_fd, source.id, &known, NULL) == 0 && source_equal(&known, &source))
+        return 0;
     return source_save(agent->state_fd, &source, err);
 }
 
