@@ -57,7 +57,10 @@ int store_writer_sync(struct store_writer *writer, struct err *err) {
     os_mutex_lock(&writer->mutex);
     int rc = 0;
     while (rc == 0 && writer->current != NULL)
-        rc = store_writer_turn(writer, err);
+        if (writer->current->segments.n > 0)
+            rc = store_writer_turn(writer, err);
+        else /* made for a record whose chunks came by another thread meanwhile */
+            store_build_free(TAKE(writer->current));
     while (!writer->dead && writer->waiting != NULL)
         os_cond_wait(&writer->changed, &writer->mutex);
     if (writer->dead)
