@@ -46,8 +46,8 @@ static void load(void) {
 
 static int act(const struct rule *rule) {
     /* Tests that step through the hits look for this line. */
-    (void)dprintf(STDERR_FILENO, "fault %s:%llu:%s\n", rule->point,
-                  (unsigned long long)rule->count, rule->action);
+    (void)dprintf(STDERR_FILENO, "fault %s:%llu:%s\n", rule->point, (unsigned long long)rule->count,
+                  rule->action);
     if (text_equal(rule->action, "kill")) {
         (void)kill(getpid(), SIGKILL);
         for (;;)

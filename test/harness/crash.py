@@ -171,7 +171,8 @@ def main(build, wanted):
     seen = crashes[0] if crashes else Crashes(None, None, wanted)
     print(f"# {' '.join(f'{name}={n}' for name, n in seen.at.items())}, {time.monotonic() - start:.0f} s")
     print(f"# kills: {seen.kills}, acknowledged points: {seen.acknowledged}, lost: {seen.lost}")
-    print(f"{'not ok' if breach else 'ok'} 1 - nothing acknowledged is lost, the store is sound, the next backup succeeds")
+    what = "nothing acknowledged is lost, the store is sound, the next backup succeeds"
+    print(f"{'not ok' if breach else 'ok'} 1 - {what}")
     for line in (breach or "").splitlines():
         print(f"# {line}")
     return 1 if breach else 0

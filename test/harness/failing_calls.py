@@ -154,7 +154,8 @@ class Calls:
                 result, bad = "not ok", bad + 1
                 print("\n".join(f"# {line}" for line in str(breach).splitlines()))
             print(f"{result} {number} - {what}: clean errors, the store is sound, the next backup succeeds "
-                  f"({self.tried - tried} hits, {self.failed - failed} errors, {time.monotonic() - start:.1f} s)", flush=True)
+                  f"({self.tried - tried} hits, {self.failed - failed} errors, {time.monotonic() - start:.1f} s)",
+                  flush=True)
         return bad
 
 

@@ -41,7 +41,8 @@ def main(build):
         breach = None
     except Breach as caught:
         breach = caught
-    print(f"{'not ok' if breach else 'ok'} 1 - what is acknowledged was fsynced, named and its folder fsynced, in this order")
+    what = "what is acknowledged was fsynced, named and its folder fsynced, in this order"
+    print(f"{'not ok' if breach else 'ok'} 1 - {what}")
     for line in str(breach or "").splitlines():
         print(f"# {line}")
     return 1 if breach else 0
