@@ -226,6 +226,59 @@ static void lost_footer_is_told_from_the_segments(void **state) {
     assert_int_equal(read_four(fixture, numbers), 4);
 }
 
+static void index_remove(struct fixture *fixture) {
+    char index[OS_PATH_MAX];
+    store_close(TAKE(fixture->store));
+    (void)text_format(index, sizeof index, "%s/index", fixture->dir);
+    scratch_remove(index);
+}
+
+/* Start-up has nothing but the packs: it opens, tells what it can, and never gives wrong bytes. */
+static void pack_damaged_anywhere_does_not_keep_the_store_closed(void **state) {
+    struct fixture *fixture = *state;
+    char path[OS_PATH_MAX];
+    uint64_t numbers[4], none = 0, all = 0;
+    small_pack(fixture, numbers, path);
+    uint64_t size = file_bytes(path);
+    for (uint64_t at = 0; at < size; at += 3) {
+        index_remove(fixture);
+        file_flip(path, at, 0x10);
+        fixture_open(fixture);
+        uint64_t good = read_four(fixture, numbers);
+        none += good == 0;
+        all += good == 4;
+        assert_true(verify(fixture, true).n > 0);
+        file_flip(path, at, 0x10);
+    }
+    assert_true(none > 0 && all > 0); /* header, and footer or trailer */
+    index_remove(fixture);
+    fixture_open(fixture);
+    assert_int_equal(verify(fixture, true).n, 0);
+    assert_int_equal(read_four(fixture, numbers), 4);
+}
+
+static void pack_torn_anywhere_gives_what_is_whole(void **state) {
+    struct fixture *fixture = *state;
+    char path[OS_PATH_MAX];
+    uint64_t numbers[4], last = 4;
+    small_pack(fixture, numbers, path);
+    for (uint64_t size = file_bytes(path); size > 0; size -= MIN(size, 7u)) {
+        index_remove(fixture);
+        OS_FD_AUTO int fd = OS_FD_NONE;
+        OK(os_file_open_write(OS_FD_CWD, path, &fd, &err));
+        OK(os_file_truncate(fd, size, &err));
+        fixture_open(fixture);
+        uint64_t good = read_four(fixture, numbers);
+        assert_true(good <= last);
+        assert_true(good == 4 || verify(fixture, false).n > 0);
+        last = good;
+    }
+    assert_int_equal(last, 0);
+    for (size_t i = 0; i < 4; i++)
+        store_range(fixture, numbers[i], numbers[i] + 1);
+    assert_int_equal(read_four(fixture, numbers), 4);
+}
+
 static void every_flipped_bit_of_a_small_file_is_seen(void **state) {
     struct fixture *fixture = *state;
     static const char *const names[] = {"config", "config.copy", "state"};
@@ -320,6 +373,8 @@ int main(void) {
         CASE(reader_finds_the_other_copy),
         CASE(foreign_pack_under_our_name_is_refused),
         CASE(lost_footer_is_told_from_the_segments),
+        CASE(pack_damaged_anywhere_does_not_keep_the_store_closed),
+        CASE(pack_torn_anywhere_gives_what_is_whole),
         CASE(every_flipped_bit_of_a_small_file_is_seen),
         CASE(damaged_config_and_state_are_mended),
         CASE(both_configs_damaged_is_told),
