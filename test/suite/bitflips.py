@@ -75,7 +75,7 @@ class Flips:
         return status != ENDED_WELL
 
     def one(self, kind, path, bit, due):
-        self.reset()
+        self.reset()  # names of runs change with every start
         flip(path, bit)
         what = f"bit {bit} of {kind} {path.name}"
         if self.detected(what):
@@ -89,16 +89,17 @@ class Flips:
         bad = 0
         for number, (kind, (pattern, due)) in enumerate(KINDS.items(), 1):
             self.found = self.mended = 0
-            paths = sorted(path for path in self.rig.server_folder.glob(pattern) if path.is_file())
-            total = sum(path.stat().st_size for path in paths) * 8
+            self.reset()
+            files = [(path, path.stat().st_size * 8) for path in sorted(self.rig.server_folder.glob(pattern))
+                     if path.is_file()]
+            total = sum(bits for _, bits in files)
             result = "ok" if total else "not ok"
             for _ in range(FLIPS_PER_KIND if total else 0):
                 bit = self.tree.rng.randrange(total)
-                for path in paths:
-                    size = path.stat().st_size * 8
-                    if bit < size:
+                for path, bits in files:
+                    if bit < bits:
                         break
-                    bit -= size
+                    bit -= bits
                 try:
                     self.one(kind, path, bit, due)
                 except Breach as breach:

@@ -47,8 +47,8 @@ def built(root, tree):
 
 def run_suite(tree, words):
     env = {**os.environ, "CASEMATE_FAULT_BUILD": str(tree / "build/mutant")}
-    result = subprocess.run([sys.executable, "tools/faults", *words], cwd=tree, env=env, capture_output=True, text=True,
-                            check=False)
+    result = subprocess.run([sys.executable, "tools/faults", *words], cwd=tree, env=env, stdout=subprocess.PIPE,
+                            text=True, check=False)
     return result.returncode, result.stdout
 
 
