@@ -14,7 +14,7 @@ from rig import AGENT, ENDED_WELL, PARTIAL, SERVER, Breach, require
 
 CALLS = [("write", "enospc"), ("fsync", "eio"), ("rename", "eio"), ("mkdir", "enospc"), ("open", "eio")]
 AT_START = 2  # hits tried while a daemon starts
-IN_JOB = 5    # hits tried in a job, spread over all that it has
+IN_JOB = 4    # hits tried in a job, spread over all that it has
 FULL_FROM = [1, 8]
 
 

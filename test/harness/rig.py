@@ -231,6 +231,7 @@ def with_rig(build, work, **how):
     top = pathlib.Path(tempfile.mkdtemp(prefix="casemate-rig."))
     seed = int(os.environ.get("CASEMATE_SEED", time.time_ns() % 2**32))
     print(f"# CASEMATE_SEED={seed}", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # daemons and folder go, too
     rig, kept = None, bool(os.environ.get("CASEMATE_KEEP"))
     try:
         tree = Tree(top / "source", seed, **how)
