@@ -325,9 +325,11 @@ void store_keeper_ask(struct store *store); /* under `mutex` */
 [[nodiscard]] int store_give_up(struct store *store, const uint32_t *ordinals, size_t n,
                                 int64_t now_s, struct store_collect_result *result,
                                 struct err *err);
-/* Copy what the condemnation left live out of `ordinals`, then give them up. */
+/* Copy what the condemnation left live out of `ordinals`, then give them up; live_n (by ordinal)
+ * tells how many live chunks each is known to have. */
 [[nodiscard]] int store_repack(struct store *store, const uint32_t *ordinals, size_t n,
-                               int64_t now_s, struct store_collect_result *result, struct err *err);
+                               const uint32_t *live_n, int64_t now_s,
+                               struct store_collect_result *result, struct err *err);
 
 /* ---- writers (store_write.c) ---- */
 struct store_writer {
@@ -340,7 +342,7 @@ struct store_writer {
     struct store_build *current; /* NULL before the first chunk of a pack */
     struct store_build *waiting, **waiting_end;
     size_t waiting_n;
-    uint64_t sealed_n;             /* packs that the index has by now */
+    uint64_t turned_n, sealed_n;   /* packs handed to the sealing thread; those done with */
     struct store_scratch *scratch; /* free ones */
     bool dead, closing;
     struct err error; /* why it is dead */

@@ -14,6 +14,7 @@ struct repack {
     struct pack_chunk *chunks;              /* its rows of the footer */
     struct pack_chunk *rows;                /* those that are kept */
     bool *keep, *drop;
+    uint64_t taken_n; /* live chunks of the pack at hand */
     struct buf opened, plain, part, payload, record;
 };
 
@@ -41,12 +42,11 @@ static int row_live(struct repack *repack, uint32_t pack, const struct pack_walk
     return 0;
 }
 
-/* The full build becomes a pack; what was moved into it is given up. */
+/* The full build becomes a pack; what was moved, all of it sealed by now, is given up. */
 static int turn(struct repack *repack, struct err *err) {
-    if (repack->build == NULL)
-        return 0;
     struct store_collect_result before = *repack->result;
-    int rc = store_build_seal(repack->build, err);
+    bool any = repack->build != NULL && repack->build->segments.n > 0;
+    int rc = any ? store_build_seal(repack->build, err) : 0;
     store_build_free(TAKE(repack->build));
     if (rc != 0)
         return -1;
@@ -160,6 +160,7 @@ static int segment_take(struct repack *repack, struct store_pack_file *file, str
         if (i + 1 < n)
             INVARIANT(pack_walk_next(walk));
     }
+    repack->taken_n += kept;
     if (kept == 0)
         return 0;
     if (store_pack_record(file, off, PACK_SEGMENT, &repack->opened, &counter, NULL, &why) != 0 ||
@@ -173,13 +174,15 @@ static int segment_take(struct repack *repack, struct store_pack_file *file, str
     return segment_move(repack, &segment, damaged, err);
 }
 
-/* *damaged: the pack could not be read in full.  What was copied of it is copied. */
-static int pack_take(struct repack *repack, uint32_t ordinal, bool *damaged, struct err *err) {
+/* *damaged: not all of its live_n live chunks could be read.  What was copied is copied. */
+static int pack_take(struct repack *repack, uint32_t ordinal, uint32_t live_n, bool *damaged,
+                     struct err *err) {
     struct store_pack_file file;
     struct pack_footer footer;
     struct buf bytes = {0};
     struct err why = {0};
     bool whole;
+    repack->taken_n = 0;
     int rc = store_pack_open(repack->store, ordinal, &file, &why);
     if (rc == 0)
         rc = store_pack_rows(repack->store, &file, &bytes, &footer, &whole, &why);
@@ -188,6 +191,10 @@ static int pack_take(struct repack *repack, uint32_t ordinal, bool *damaged, str
     struct pack_walk walk = pack_walk_of(&footer);
     while (rc == 0 && pack_walk_next(&walk))
         rc = segment_take(repack, &file, &walk, damaged, &why);
+    if (rc == 0 && repack->taken_n < live_n) { /* its footer did not open, nor all segments */
+        *damaged = true;
+        rc = ERR(&why, ERR_FORMAT, "pack has live chunks that cannot be read");
+    }
     store_pack_file_done(&file);
     buf_done(&bytes);
     if (rc != 0 && err != NULL)
@@ -213,8 +220,8 @@ static void repack_done(struct repack *repack) {
     buf_done(&repack->record);
 }
 
-int store_repack(struct store *store, const uint32_t *ordinals, size_t n, int64_t now_s,
-                 struct store_collect_result *result, struct err *err) {
+int store_repack(struct store *store, const uint32_t *ordinals, size_t n, const uint32_t *live_n,
+                 int64_t now_s, struct store_collect_result *result, struct err *err) {
     if (n == 0)
         return 0;
     struct repack repack = {.store = store, .now_s = now_s, .result = result};
@@ -229,7 +236,7 @@ int store_repack(struct store *store, const uint32_t *ordinals, size_t n, int64_
     int rc = 0;
     for (size_t i = 0; i < n && rc == 0; i++) {
         bool damaged = false;
-        rc = pack_take(&repack, ordinals[i], &damaged, err);
+        rc = pack_take(&repack, ordinals[i], live_n[ordinals[i]], &damaged, err);
         if (rc == 0)
             *vec_push(&repack.moved) = ordinals[i];
         result->unreadable_packs += damaged;

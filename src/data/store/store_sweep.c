@@ -285,7 +285,7 @@ static int sweep(struct store *store, struct store_mark *mark, int64_t now_s,
         rc = store_give_up(store, dead.p, dead.n, now_s, result, err);
     }
     if (rc == 0)
-        rc = store_repack(store, partly.p, partly.n, now_s, result, err);
+        rc = store_repack(store, partly.p, partly.n, count.live_n, now_s, result, err);
     count_done(&count);
     vec_done(&dead);
     vec_done(&partly);

@@ -13,6 +13,7 @@ int store_writer_turn(struct store_writer *writer, struct err *err) {
     *writer->waiting_end = full;
     writer->waiting_end = &full->next;
     writer->waiting_n++;
+    writer->turned_n++;
     os_cond_broadcast(&writer->changed);
     return 0;
 }
@@ -53,15 +54,14 @@ void store_writer_run(void *arg) {
     os_mutex_unlock(&writer->mutex);
 }
 
+/* What others put meanwhile is the next sync's: else a stream of puts would never let this one end.
+ * A pack that was made for a record whose chunks came by another thread has nothing to seal yet. */
 int store_writer_sync(struct store_writer *writer, struct err *err) {
     os_mutex_lock(&writer->mutex);
-    int rc = 0;
-    while (rc == 0 && writer->current != NULL)
-        if (writer->current->segments.n > 0)
-            rc = store_writer_turn(writer, err);
-        else /* made for a record whose chunks came by another thread meanwhile */
-            store_build_free(TAKE(writer->current));
-    while (!writer->dead && writer->waiting != NULL)
+    bool due = writer->current != NULL && writer->current->segments.n > 0;
+    int rc = due ? store_writer_turn(writer, err) : 0;
+    uint64_t turned_n = writer->turned_n;
+    while (!writer->dead && writer->sealed_n < turned_n)
         os_cond_wait(&writer->changed, &writer->mutex);
     if (writer->dead)
         rc = store_writer_die(writer, &writer->error, err);

@@ -228,6 +228,34 @@ static void unreadable_pack_is_kept_while_it_is_needed(void **state) {
     os_names_done(&packs);
 }
 
+/* Footer and the second of three segments damaged: the third opens by the index only. */
+static void pack_that_cannot_be_told_in_full_is_kept(void **state) {
+    struct fixture *fixture = *state;
+    struct digest second = name_of(8);
+    struct store_place place;
+    os_names packs = {0};
+    bool found;
+    store_range(fixture, 0, 24);
+    OK(store_find(fixture->store, &second, &found, &place, &err));
+    packs_list(fixture, &packs);
+    assert_int_equal(packs.n, 1);
+    uint64_t size = file_bytes(packs.p[0]);
+    file_flip(packs.p[0], size - 130, 1);
+    file_flip(packs.p[0], place.segment + 50, 1);
+    assert_true(verify(fixture, true).n > 0);
+    struct store_collect_result result = collect(fixture, 16, 18);
+    assert_int_equal(result.trashed_packs, 0);
+    assert_int_equal(result.unreadable_packs, 1);
+    assert_int_equal(read_range(fixture, 16, 18), 2);
+    assert_true(file_bytes(packs.p[0]) == size);
+    file_flip(packs.p[0], place.segment + 50, 1);
+    result = collect(fixture, 16, 18); /* without a footer, but all segments open */
+    assert_int_equal(result.trashed_packs, 1);
+    assert_int_equal(read_range(fixture, 16, 18), 2);
+    assert_false(store_has_damage(fixture->store));
+    os_names_done(&packs);
+}
+
 static void lost_pack_is_forgotten_once_it_is_healed(void **state) {
     struct fixture *fixture = *state;
     os_names packs = {0};
@@ -311,6 +339,7 @@ int main(void) {
         CASE(chunks_put_after_the_mark_are_live),
         CASE(resealed_chunks_get_a_new_pack_and_readers_go_on),
         CASE(unreadable_pack_is_kept_while_it_is_needed),
+        CASE(pack_that_cannot_be_told_in_full_is_kept),
         CASE(lost_pack_is_forgotten_once_it_is_healed),
         CASE(trash_can_be_undone),
         CASE(many_small_packs_become_few),

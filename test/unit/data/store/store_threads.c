@@ -57,6 +57,39 @@ static void eight_threads_put_through_one_writer(void **state) {
     assert_int_equal(stats.pack_bytes, stored + stats.packs * (96 + 32 + 16 + 96));
 }
 
+static void sync_often(void *arg) {
+    struct worker *worker = arg;
+    while (!atomic_load(worker->stop))
+        INVARIANT(store_writer_sync(worker->writer, NULL) == 0);
+}
+
+/* Threads that put the same chunks, around seals: a pack may be made for a record that is not
+ * needed any more. */
+static void same_chunks_are_put_beside_syncs(void **state) {
+    struct fixture *fixture = *state;
+    struct worker workers[4], syncer;
+    struct store_writer *writer = writer_open(fixture, 1);
+    struct store_stats stats;
+    atomic_bool stop;
+    atomic_init(&stop, false);
+    syncer = (struct worker){.writer = writer, .stop = &stop};
+    START(&syncer, sync_often);
+    for (size_t i = 0; i < ARRAY_N(workers); i++) {
+        workers[i] = (struct worker){.writer = writer, .to = 400, .step = 1};
+        START(&workers[i], put_some);
+    }
+    for (size_t i = 0; i < ARRAY_N(workers); i++)
+        os_thread_join(&workers[i].thread);
+    atomic_store(&stop, true);
+    os_thread_join(&syncer.thread);
+    OK(store_writer_sync(writer, &err));
+    store_writer_close(writer);
+    assert_int_equal(read_range(fixture, 0, 403), 403);
+    store_stats(fixture->store, &stats);
+    assert_int_equal(stats.chunks, 403);
+    assert_int_equal(verify(fixture, true).n, 0);
+}
+
 static void read_all(void *arg) {
     struct worker *worker = arg;
     while (!atomic_load(worker->stop))
@@ -174,6 +207,7 @@ static void told_chunk_is_there_at_the_commit(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(eight_threads_put_through_one_writer),
+        CASE(same_chunks_are_put_beside_syncs),
         CASE(collections_run_beside_everything_else),
         CASE(told_chunk_is_there_at_the_commit),
     };
