@@ -153,6 +153,7 @@ static void jobs_that_need_the_same_run_one_after_the_other(void **state) {
     work_start(&c, "3");  /* waits for b: it came first */
     work_start(&d, "4");
     expect_end(&d, JOB_DONE);
+    wait_started(f, 2); /* d, and a: nothing says which of them began first */
     uint64_t queued, running;
     job_load(f->jobs, &queued, &running);
     assert_int_equal(queued, 2);
