@@ -59,6 +59,8 @@ static inline void tls_auto(struct tls **p) {
 /* Up to n bytes, at least 1; 0 bytes = the peer closed. */
 [[nodiscard]] int tls_read_some(struct tls *tls, void *to, size_t n, size_t *got,
                                 uint32_t timeout_ms, struct err *err);
+/* The peer closed, or the connection broke; asked without reading. */
+bool tls_gone(const struct tls *tls);
 /* Wake readers and writers with ERR_INTERRUPTED; for cancelling from another thread. */
 void tls_shutdown(struct tls *tls);
 /* SHA-256 of the peer's certificate (DER) and of its public key (SPKI). */

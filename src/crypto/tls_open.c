@@ -170,6 +170,10 @@ void tls_close(struct tls *tls) {
     mem_free(tls);
 }
 
+bool tls_gone(const struct tls *tls) {
+    return os_sock_gone(tls->fd);
+}
+
 void tls_shutdown(struct tls *tls) {
     atomic_store(&tls->cancelled, true);
     os_sock_shutdown(tls->fd);

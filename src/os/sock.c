@@ -250,6 +250,11 @@ int os_sock_write(int fd, const void *from, size_t size, size_t *n, bool *again,
     return w < 0 && !*again ? ERR_SYS(err, ERR_IO, errno, "connection broke") : 0;
 }
 
+bool os_sock_gone(int fd) {
+    struct pollfd poll_fd = {.fd = fd, .events = POLLRDHUP};
+    return poll(&poll_fd, 1, 0) > 0;
+}
+
 void os_sock_shutdown(int fd) {
     (void)shutdown(fd, SHUT_RDWR);
 }

@@ -40,6 +40,8 @@ enum os_want { OS_WANT_READ = 1, OS_WANT_WRITE = 2 };
                                struct err *err);
 [[nodiscard]] int os_sock_write(int fd, const void *from, size_t size, size_t *n, bool *again,
                                 struct err *err);
+/* The peer closed, or the connection broke; what it sent before may still be there to read. */
+bool os_sock_gone(int fd);
 void os_sock_shutdown(int fd);
 /* Nothing more will be written: the peer reads to the end. */
 void os_sock_finish(int fd);

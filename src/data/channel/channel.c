@@ -206,6 +206,10 @@ void channel_refuse(struct channel *channel, const struct err *why) {
         ;
 }
 
+bool channel_gone(const struct channel *channel) {
+    return tls_gone(channel->tls);
+}
+
 void channel_cancel(struct channel *channel) {
     atomic_store(&channel->cancelled, true);
     tls_shutdown(channel->tls);

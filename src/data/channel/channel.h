@@ -57,5 +57,7 @@ void channel_state(struct channel *channel, enum frame_state state);
 void channel_refuse(struct channel *channel, const struct err *why);
 /* From another thread: sends and receives fail with ERR_INTERRUPTED from now on. */
 void channel_cancel(struct channel *channel);
+/* The peer closed, or the connection broke; asked without reading. */
+bool channel_gone(const struct channel *channel);
 uint64_t channel_sent_bytes(const struct channel *channel);
 uint64_t channel_received_bytes(const struct channel *channel);

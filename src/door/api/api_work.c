@@ -77,7 +77,7 @@ int work_meet(struct work *work, const char *computer, work_order_fn *order, voi
         rpc_forget(world->hub, &ticket);
         return ERR_NOTE(err, "%s", row.name);
     }
-    return rpc_await(world->hub, &ticket, job_cancelled_fn, work->job, out, err);
+    return rpc_await(world->hub, &ticket, control, job_cancelled_fn, work->job, out, err);
 }
 
 int work_accepted(struct channel *control, struct err *err) {

@@ -67,10 +67,11 @@ struct rpc_ticket {
 [[nodiscard]] int rpc_expect(struct rpc_hub *hub, const uint8_t job[static 16],
                              const char *computer, struct rpc_ticket *ticket, struct err *err);
 /* Wait for it; the channel is in FRAME_ATTACHED.  A ticket is good for one connection.
- * `cancelled` is polled. */
+ * `cancelled` is polled, and so is `control`, where the order went: an agent that is gone opens
+ * no more.  ERR_UNREACHABLE, ERR_TIMEOUT, ERR_INTERRUPTED. */
 [[nodiscard]] int rpc_await(struct rpc_hub *hub, const struct rpc_ticket *ticket,
-                            bool (*cancelled)(void *ctx), void *ctx, struct channel **out,
-                            struct err *err);
+                            const struct channel *control, bool (*cancelled)(void *ctx), void *ctx,
+                            struct channel **out, struct err *err);
 void rpc_forget(struct rpc_hub *hub, const struct rpc_ticket *ticket);
 
 /* ---- agent ---- */

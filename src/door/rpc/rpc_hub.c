@@ -158,9 +158,10 @@ static struct waiting **find(struct rpc_hub *hub, const struct rpc_ticket *ticke
     return link;
 }
 
-int rpc_await(struct rpc_hub *hub, const struct rpc_ticket *ticket, bool (*cancelled)(void *ctx),
-              void *ctx, struct channel **out, struct err *err) {
+int rpc_await(struct rpc_hub *hub, const struct rpc_ticket *ticket, const struct channel *control,
+              bool (*cancelled)(void *ctx), void *ctx, struct channel **out, struct err *err) {
     uint64_t end = os_mono_ns() + (uint64_t)RPC_TICKET_MS * 1000000;
+    bool gone = false;
     *out = NULL;
     os_mutex_lock(&hub->mutex);
     for (;;) {
@@ -168,7 +169,8 @@ int rpc_await(struct rpc_hub *hub, const struct rpc_ticket *ticket, bool (*cance
         INVARIANT(w != NULL);
         if (w->channel != NULL)
             *out = TAKE(w->channel);
-        if (*out != NULL || cancelled(ctx) || os_mono_ns() >= end)
+        gone = *out == NULL && channel_gone(control);
+        if (*out != NULL || gone || cancelled(ctx) || os_mono_ns() >= end)
             break;
         (void)os_cond_wait_ms(&hub->arrived, &hub->mutex, AWAIT_SLICE_MS);
     }
@@ -178,6 +180,9 @@ int rpc_await(struct rpc_hub *hub, const struct rpc_ticket *ticket, bool (*cance
         return 0;
     if (cancelled(ctx))
         return ERR(err, ERR_INTERRUPTED, "job was cancelled");
+    if (gone)
+        return ERR(err, ERR_UNREACHABLE,
+                   "the agent went away before it opened its data connection");
     return ERR(err, ERR_TIMEOUT, "the agent did not open its data connection within %u s",
                RPC_TICKET_MS / 1000);
 }

@@ -175,13 +175,14 @@ static void a_computer_with_another_name_is_not_the_one_dialled(void **state) {
 
 static void a_ticket_brings_its_connection_to_its_job_and_is_used_once(void **state) {
     struct fixture *f = *state;
+    AUTO(channel) *control = dial(f);
     static const uint8_t job[16] = {1, 2, 3};
     struct rpc_ticket ticket;
     struct channel *got;
     struct span body;
     OK(rpc_expect(f->hub, job, "AGENT.example", &ticket, &err));
     AUTO(channel) *data = attach(f, &ticket);
-    OK(rpc_await(f->hub, &ticket, never, NULL, &got, &err));
+    OK(rpc_await(f->hub, &ticket, control, never, NULL, &got, &err));
     channel_state(got, FRAME_BACKUP);
     channel_state(data, FRAME_BACKUP);
     OK(CHANNEL_SEND(data, want_pages, &err, .count = 1));
@@ -192,13 +193,14 @@ static void a_ticket_brings_its_connection_to_its_job_and_is_used_once(void **st
 
 static void a_job_may_wait_again_with_another_ticket(void **state) {
     struct fixture *f = *state;
+    AUTO(channel) *control = dial(f);
     static const uint8_t job[16] = {1, 2, 3};
     struct rpc_ticket tickets[2];
     for (size_t i = 0; i < ARRAY_N(tickets); i++) {
         struct channel *got;
         OK(rpc_expect(f->hub, job, "agent.example", &tickets[i], &err));
         struct channel *data = attach(f, &tickets[i]);
-        OK(rpc_await(f->hub, &tickets[i], never, NULL, &got, &err));
+        OK(rpc_await(f->hub, &tickets[i], control, never, NULL, &got, &err));
         channel_free(got);
         channel_free(data);
     }
@@ -225,12 +227,13 @@ static void a_wrong_ticket_is_refused(void **state) {
 
 static void another_computers_ticket_is_refused(void **state) {
     struct fixture *f = *state;
+    AUTO(channel) *control = dial(f);
     static const uint8_t job[16] = {5};
     struct rpc_ticket ticket;
     struct channel *got;
     OK(rpc_expect(f->hub, job, "other.example", &ticket, &err));
     expect_no_ticket(f, &ticket);
-    FAILS(ERR_INTERRUPTED, rpc_await(f->hub, &ticket, at_once, NULL, &got, &err));
+    FAILS(ERR_INTERRUPTED, rpc_await(f->hub, &ticket, control, at_once, NULL, &got, &err));
 }
 
 static void tickets_are_limited(void **state) {
@@ -246,12 +249,27 @@ static void tickets_are_limited(void **state) {
 
 static void a_ticket_of_a_job_that_was_cancelled_is_worth_nothing(void **state) {
     struct fixture *f = *state;
+    AUTO(channel) *control = dial(f);
     static const uint8_t job[16] = {6};
     struct rpc_ticket ticket;
     struct channel *got;
     OK(rpc_expect(f->hub, job, "agent.example", &ticket, &err));
-    FAILS(ERR_INTERRUPTED, rpc_await(f->hub, &ticket, at_once, NULL, &got, &err));
+    FAILS(ERR_INTERRUPTED, rpc_await(f->hub, &ticket, control, at_once, NULL, &got, &err));
     assert_null(got);
+    expect_no_ticket(f, &ticket);
+}
+
+static void an_agent_that_went_away_is_not_awaited(void **state) {
+    struct fixture *f = *state;
+    AUTO(channel) *control = dial(f);
+    static const uint8_t job[16] = {8};
+    struct rpc_ticket ticket;
+    struct channel *got;
+    OK(rpc_expect(f->hub, job, "agent.example", &ticket, &err));
+    rpc_agent_close(TAKE(f->listener));
+    uint64_t start = os_mono_ns();
+    FAILS(ERR_UNREACHABLE, rpc_await(f->hub, &ticket, control, never, NULL, &got, &err));
+    assert_true(os_mono_ns() - start < (uint64_t)RPC_TICKET_MS * 1000000 / 4);
     expect_no_ticket(f, &ticket);
 }
 
@@ -302,6 +320,7 @@ int main(void) {
         TEST(another_computers_ticket_is_refused),
         TEST(tickets_are_limited),
         TEST(a_ticket_of_a_job_that_was_cancelled_is_worth_nothing),
+        TEST(an_agent_that_went_away_is_not_awaited),
         TEST(closing_does_not_wait_for_open_control_connections),
         TEST(closing_frees_connections_that_nobody_awaited),
         TEST(a_stranger_without_certificate_does_not_stop_the_next),
