@@ -88,7 +88,7 @@ class Crashes:
         self.tree.change()
         picture = rig.picture(self.tree.top)
         status = self.rig.backup()
-        if not self.rig.killed_itself(SERVER):
+        if not self.rig.killed_itself(SERVER, status):
             require(status == ENDED_WELL, f"{point}:{hit} is not reached, yet the backup ended with {status}")
             self.record(picture, True)
             self.rig.restart(SERVER)
@@ -121,7 +121,7 @@ class Crashes:
         self.rig.restart(SERVER, f"{point}:1:kill")
         for _ in range(COLLECTIONS_MAX):
             status = self.rig.casemate("gc", "--wait")[0]
-            if self.rig.killed_itself(SERVER):
+            if self.rig.killed_itself(SERVER, status):
                 break
             require(status == ENDED_WELL, f"gc ended with {status}")
         else:

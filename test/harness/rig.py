@@ -21,6 +21,7 @@ import compare  # noqa: E402: bench/compare.py
 
 START_S = 20
 COMMAND_S = 60
+DEATH_S = 2
 GROUP = "one"
 FOLDERS = 4
 SERVER, AGENT = "server", "computer1"
@@ -156,8 +157,12 @@ class Rig:
             self.stop(name)
         return self.start(name, fault)
 
-    def killed_itself(self, name):
-        return self.daemons[name].poll() == -signal.SIGKILL
+    def killed_itself(self, name, status):
+        """After a command that ended with status: one that failed may be quicker than the death that it tells of."""
+        try:
+            return self.daemons[name].wait(0 if status == ENDED_WELL else DEATH_S) == -signal.SIGKILL
+        except subprocess.TimeoutExpired:
+            return False
 
     def log_since_start(self, name):
         with open(self.sandbox / name / "log", encoding="utf-8", errors="replace") as log:
