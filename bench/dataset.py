@@ -13,6 +13,7 @@ import subprocess
 BENCH = pathlib.Path(__file__).resolve().parent
 ROOT = BENCH.parent
 SETS = ("src", "tiny", "vm", "db")
+FEW_FILES = ("vm", "db")
 SEED = 20261121
 SOURCE = pathlib.Path("/usr/src/linux-source-6.1.tar.xz")
 PAGE = 8192

@@ -110,9 +110,10 @@ int apply_open(const char *target, struct apply_opts opts, struct apply **out, s
     apply->opts = opts;
     apply->root_fd = OS_FD_NONE;
     os_mutex_init(&apply->mutex);
+    os_cond_init(&apply->flush_due);
     os_random(apply->session, sizeof apply->session);
     stamp(apply->stamp);
-    if (open_target(apply, target, err) != 0)
+    if (open_target(apply, target, err) != 0 || apply_flush_start(apply, err) != 0)
         return -1;
     *out = TAKE(apply);
     return 0;
@@ -121,12 +122,14 @@ int apply_open(const char *target, struct apply_opts opts, struct apply **out, s
 void apply_close(struct apply *apply) {
     if (apply == NULL)
         return;
+    apply_flush_stop(apply);
     apply_dirs_close(apply);
     for (size_t i = 0; i < apply->pending.n; i++)
         mem_free(apply->pending.p[i].path);
     vec_done(&apply->pending);
     apply_links_done(&apply->links);
     os_close(&apply->root_fd);
+    os_cond_done(&apply->flush_due);
     os_mutex_done(&apply->mutex);
     mem_free(apply);
 }

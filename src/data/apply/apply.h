@@ -4,7 +4,7 @@
  *   then rename, all metadata by descriptor, directories' times last.
  * Knows nothing of: where the bytes come from, manifests, policy beyond its options.
  * Threads: apply_entry/finish by one thread; apply_file_* on different files by different
- *   threads.
+ *   threads. One thread of its own syncs what is complete while the rest is written.
  * Lifetime: every apply_file is committed or aborted before apply_finish.
  * Limits: APPLY_OPEN_DIRS_MAX cached directory descriptors. */
 #include "base/base.h"

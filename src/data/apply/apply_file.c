@@ -183,7 +183,9 @@ static enum apply_result commit(struct apply_file *file, struct err *why) {
         apply_rename(apply, file->dir, file->temp, file->name, file->entry.path, as, why);
     if (result != APPLY_DONE)
         return result;
-    (void)atomic_fetch_add_explicit(&apply->bytes, file->data_bytes, memory_order_relaxed);
+    uint64_t before =
+        atomic_fetch_add_explicit(&apply->bytes, file->data_bytes, memory_order_relaxed);
+    apply_flush_note(apply, before + file->data_bytes);
     apply_tell_lost(apply, file->entry.path, lost);
     if (file->entry.nlink > 1)
         apply_links_add(apply, file->entry.path, as, &made);

@@ -68,6 +68,11 @@ struct apply {
     uint64_t tick;
     struct apply_links links;
     VEC(struct apply_pending) pending; /* in pre-order; apply_entry's thread only */
+
+    struct os_thread flusher;
+    struct os_cond flush_due;
+    uint64_t flushed_at; /* apply.bytes when the flusher began last; under the mutex */
+    bool flush_asked, flush_stop;
 };
 
 /* ---- apply_path.c ---- */
@@ -87,6 +92,12 @@ uint64_t apply_hash(struct span path);
 [[nodiscard]] enum apply_result apply_trouble(struct err *why, struct span path, int sys,
                                               const char *doing);
 enum apply_result apply_count(struct apply *apply, enum apply_result result);
+
+/* ---- apply_flush.c: the disk is busy while the rest is restored, instead of at the end ---- */
+[[nodiscard]] int apply_flush_start(struct apply *apply, struct err *err);
+/* `bytes` of files are complete by now. */
+void apply_flush_note(struct apply *apply, uint64_t bytes);
+void apply_flush_stop(struct apply *apply);
 
 /* ---- apply_dir.c ---- */
 /* The folder at `path`, open; missing ones on the way are made.  Give it back with apply_dir_put.
