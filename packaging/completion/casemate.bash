@@ -133,7 +133,7 @@ _casemated() {
     --socket-user) :; return ;;
     --rest-listen) :; return ;;
     --rest-port) :; return ;;
-    --revocation) COMPREPLY=($(compgen -W 'hard crl-file soft' -- "$current")); return ;;
+    --revocation) COMPREPLY=($(compgen -W 'hard soft' -- "$current")); return ;;
     --trash-days) :; return ;;
     --jobs) :; return ;;
     --pid-file) COMPREPLY=($(compgen -f -- "$current")); return ;;

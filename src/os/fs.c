@@ -181,7 +181,12 @@ int os_fs_open_dir(int dirfd, const char *path, unsigned flags, int *fd) {
 }
 
 int os_fs_open_root(const char *path, int *fd) {
-    return open_quietly(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, fd);
+    OS_FD_AUTO int top = OS_FD_NONE;
+    *fd = OS_FD_NONE;
+    if (path[0] != '/')
+        return EINVAL;
+    int sys = open_quietly(AT_FDCWD, "/", O_PATH | O_DIRECTORY, &top);
+    return sys != 0 ? sys : os_fs_open_dir(top, path + strspn(path, "/"), 0, fd);
 }
 
 int os_fs_open_handle(int dirfd, const char *name, int *fd) {
@@ -267,7 +272,7 @@ int os_fs_sync(int fd) {
 }
 
 int os_fs_lock_shared(int fd) {
-    return flock(fd, LOCK_SH) != 0 ? errno : 0;
+    return flock(fd, LOCK_SH | LOCK_NB) != 0 ? errno : 0; /* anyone may hold it for ever */
 }
 
 int os_fs_lock_alone(int fd) {

@@ -48,8 +48,8 @@ enum os_fs_flag {
  * a component is a symbolic link, ENOTDIR when one is anything else.  Access times are kept where
  * the kernel permits. */
 int os_fs_open_dir(int dirfd, const char *path, unsigned flags, int *fd);
-/* The folder at a path of the administrator's: links on the way are followed, the last component
- * must not be one. */
+/* The folder at an absolute path, no component of which may be a symbolic link (ELOOP): whoever can
+ * write to a folder on the way could send us elsewhere.  EINVAL: not absolute. */
 int os_fs_open_root(const char *path, int *fd);
 /* A handle on the entry itself, whatever it is: for metadata, not for content. */
 int os_fs_open_handle(int dirfd, const char *name, int *fd);

@@ -14,12 +14,15 @@ struct roots {
     size_t n;
 };
 
+enum policy_switch { SWITCH_ORIGINAL = 1, SWITCH_DEVICES = 2, SWITCH_SET_ID = 4 };
+
 struct policy {
     struct roots readable;
     struct roots restorable;
     bool original;
     bool devices;
     bool set_id;
+    unsigned seen; /* enum policy_switch bits that the file has said */
 };
 
 static void roots_done(struct roots *roots) {
@@ -74,7 +77,11 @@ static int add_root(struct roots *roots, char *value, struct err *err) {
     return 0;
 }
 
-static int set_switch(bool *to, const char *value, struct err *err) {
+static int set_switch(struct policy *policy, enum policy_switch which, bool *to, const char *value,
+                      struct err *err) {
+    if ((policy->seen & which) != 0)
+        return ERR(err, ERR_POLICY, "said twice");
+    policy->seen |= which;
     if (!text_equal(value, "yes") && !text_equal(value, "no"))
         return ERR(err, ERR_POLICY, "\"%.80s\" is neither yes nor no", value);
     *to = text_equal(value, "yes");
@@ -87,11 +94,11 @@ static int take_key(struct policy *policy, const char *key, char *value, struct 
     if (text_equal(key, "restore"))
         return add_root(&policy->restorable, value, err);
     if (text_equal(key, "original"))
-        return set_switch(&policy->original, value, err);
+        return set_switch(policy, SWITCH_ORIGINAL, &policy->original, value, err);
     if (text_equal(key, "devices"))
-        return set_switch(&policy->devices, value, err);
+        return set_switch(policy, SWITCH_DEVICES, &policy->devices, value, err);
     if (text_equal(key, "set-id"))
-        return set_switch(&policy->set_id, value, err);
+        return set_switch(policy, SWITCH_SET_ID, &policy->set_id, value, err);
     return ERR(err, ERR_POLICY,
                "unknown key \"%.80s\"; known are read, restore, original, devices, set-id", key);
 }

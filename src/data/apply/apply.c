@@ -60,11 +60,11 @@ static int make_target(const char *target, int *fd) {
         memcpy(parent, path, n);
         parent[n] = 0;
         OS_FD_AUTO int at = OS_FD_NONE;
-        struct err ignored = {0};
-        if (os_dir_open(OS_FD_CWD, n > 0 ? parent : ".", &at, &ignored) == 0)
+        int sys = os_fs_open_root(parent, &at);
+        if (sys == 0)
             return make_below(at, rest, fd);
-        if (ignored.sys != ENOENT || n <= 1)
-            return ignored.sys;
+        if (sys != ENOENT || n <= 1)
+            return sys;
     }
 }
 
@@ -75,10 +75,11 @@ static int open_target(struct apply *apply, const char *target, struct err *err)
         sys = make_target(target, &apply->root_fd);
         made = true;
     }
-    struct os_meta meta;
-    if (sys == ENOTDIR && os_fs_meta(OS_FD_CWD, target, &meta) == 0)
-        return ERR(err, ERR_TARGET, "%s is %s, not a folder", target,
-                   meta.kind == OS_KIND_SYMLINK ? "a symbolic link" : "a file");
+    if (sys == ELOOP)
+        return ERR(err, ERR_TARGET,
+                   "%s is a symbolic link, or lies behind one: name the real folder", target);
+    if (sys == ENOTDIR)
+        return ERR(err, ERR_TARGET, "%s is not a folder", target);
     if (sys != 0)
         return ERR_SYS(err, os_error_code(sys) == ERR_PERMISSION ? ERR_PERMISSION : ERR_TARGET, sys,
                        "cannot restore into %s", target);

@@ -130,8 +130,8 @@ struct catalog_point_filter {
     const uint8_t *source;        /* 16 bytes, NULL = any */
     const char *id_prefix;        /* hex digits, NULL = any */
     bool deleted;                 /* the deleted ones instead */
-    int64_t deleted_before_s;     /* with deleted: only those, for purging; 0 = any */
-    uint64_t skip, limit;         /* limit 0 = CATALOG_PAGE_MAX */
+    int64_t deleted_before_s;     /* with deleted: only those before then, for purging; 0 = any */
+    uint64_t skip, limit;         /* limit 0 = all, in batches */
 };
 typedef int catalog_point_fn(void *ctx, const struct catalog_point *point, struct err *err);
 /* The same job and source again changes nothing: its answer is catalog_point_of_job.  ERR_CHAIN:

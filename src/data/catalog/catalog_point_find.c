@@ -142,7 +142,7 @@ int catalog_points(struct catalog *catalog, const struct catalog_point_filter *f
                    catalog_point_fn *fn, void *ctx, struct err *err) {
     points rows = {0};
     struct place place = {0};
-    uint64_t left = filter->limit > 0 ? filter->limit : CATALOG_PAGE_MAX;
+    uint64_t left = filter->limit > 0 ? filter->limit : UINT64_MAX;
     int rc = 0;
     do {
         uint64_t batch = MIN(left, (uint64_t)CATALOG_BATCH);

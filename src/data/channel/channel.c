@@ -10,7 +10,7 @@ struct channel {
     struct tls *tls;
     enum frame_role role;
     _Atomic unsigned state;
-    _Atomic bool cancelled;
+    _Atomic bool cancelled, stopped_receiving;
     _Atomic bool refused; /* either side said why it gives up: nothing more to say */
     _Atomic uint64_t sent_bytes, received_bytes;
     struct os_mutex sending; /* whole frames: header and body are not mixed with another thread's */
@@ -115,11 +115,31 @@ static int peer_gave_up(struct span body, struct err *err) {
     struct msg_refuse refuse;
     if (msg_refuse_get(body, &refuse, err) != 0)
         return -1;
-    char symbol[65], message[513];
+    char symbol[65];
+    SCOPED(buf) message = {0};
     (void)frame_text(symbol, sizeof symbol, refuse.symbol);
-    (void)frame_text(message, sizeof message, refuse.message);
+    text_escape(&message, refuse.message); /* it goes to logs and terminals */
     const struct err_info *info = err_info_by_symbol(symbol);
-    return ERR(err, info != NULL ? info->code : ERR_PEER, "peer: %s", message);
+    return ERR(err, info != NULL ? info->code : ERR_PEER, "peer: %s", buf_text(&message));
+}
+
+#define LOOK_UP_MS 250u /* how long a wait goes on after channel_stop_receiving */
+
+/* Some bytes, none when the peer closed. */
+static int read_first(struct channel *channel, void *to, size_t n, size_t *got, uint32_t timeout_ms,
+                      struct err *err) {
+    struct err why;
+    do {
+        uint32_t part_ms = MIN(timeout_ms, LOOK_UP_MS);
+        if (atomic_load(&channel->stopped_receiving))
+            return ERR(err, ERR_INTERRUPTED, "nothing more is received");
+        if (tls_read_some(channel->tls, to, n, got, part_ms, &why) == 0)
+            return 0;
+        timeout_ms -= part_ms;
+    } while (why.code == ERR_TIMEOUT && timeout_ms > 0);
+    if (err != NULL)
+        *err = why;
+    return interrupted(channel, err);
 }
 
 /* First byte may never come: an orderly end.  Everything after it must. */
@@ -127,8 +147,8 @@ static int read_header(struct channel *channel, uint8_t header[static FRAME_HEAD
                        bool *closed, uint32_t timeout_ms, struct err *err) {
     size_t got = 0;
     *closed = false;
-    if (tls_read_some(channel->tls, header, FRAME_HEADER_BYTES, &got, timeout_ms, err) != 0)
-        return interrupted(channel, err);
+    if (read_first(channel, header, FRAME_HEADER_BYTES, &got, timeout_ms, err) != 0)
+        return -1;
     if (got == 0) {
         *closed = true;
         return 0;
@@ -208,6 +228,10 @@ void channel_refuse(struct channel *channel, const struct err *why) {
 
 bool channel_gone(const struct channel *channel) {
     return tls_gone(channel->tls);
+}
+
+void channel_stop_receiving(struct channel *channel) {
+    atomic_store(&channel->stopped_receiving, true);
 }
 
 void channel_cancel(struct channel *channel) {

@@ -55,6 +55,9 @@ void channel_state(struct channel *channel, enum frame_state state);
                                  uint32_t timeout_ms, struct err *err);
 /* Tell the peer why; the caller frees the channel next. */
 void channel_refuse(struct channel *channel, const struct err *why);
+/* From another thread: receiving fails with ERR_INTERRUPTED soon and from now on; sending goes on,
+ * so that the receiving thread can say why (channel_refuse). */
+void channel_stop_receiving(struct channel *channel);
 /* From another thread: sends and receives fail with ERR_INTERRUPTED from now on. */
 void channel_cancel(struct channel *channel);
 /* The peer closed, or the connection broke; asked without reading. */

@@ -8,7 +8,7 @@
 
 static enum err_code root_code(int sys) {
     enum err_code code = os_error_code(sys);
-    return code == ERR_NOT_FOUND || sys == ELOOP ? ERR_SOURCE_MISSING : code;
+    return code == ERR_NOT_FOUND ? ERR_SOURCE_MISSING : code;
 }
 
 static int open_root(const char *root, int *fd, struct os_meta *meta, struct err *err) {
@@ -17,9 +17,11 @@ static int open_root(const char *root, int *fd, struct os_meta *meta, struct err
         sys = os_fs_meta(*fd, "", meta);
     if (sys == 0)
         return 0;
-    if (sys == ENOTDIR && os_fs_meta(OS_FD_CWD, root, meta) == 0)
-        return ERR(err, ERR_SOURCE_MISSING, "%s is %s, not a folder", root,
-                   meta->kind == OS_KIND_SYMLINK ? "a symbolic link" : "a file");
+    if (sys == ELOOP)
+        return ERR(err, ERR_SOURCE_MISSING,
+                   "%s is a symbolic link, or lies behind one: name the real folder", root);
+    if (sys == ENOTDIR)
+        return ERR(err, ERR_SOURCE_MISSING, "%s is not a folder", root);
     return ERR_SYS(err, root_code(sys), sys, "cannot open folder %s", root);
 }
 
@@ -144,6 +146,13 @@ void scan_entry_free(struct scan_entry *entry) {
         scan_batch_drop(entry->batch, 1);
 }
 
-uint64_t scan_found(const struct scan *scan) {
-    return atomic_load_explicit(&scan->found, memory_order_relaxed);
+struct scan_sum scan_found(struct scan *scan) {
+    os_mutex_lock(&scan->mutex);
+    bool complete = scan->ends.todo_next == &scan->ends;
+    os_mutex_unlock(&scan->mutex);
+    return (struct scan_sum){
+        .entries = atomic_load_explicit(&scan->found, memory_order_relaxed),
+        .bytes = atomic_load_explicit(&scan->found_bytes, memory_order_relaxed),
+        .complete = complete,
+    };
 }

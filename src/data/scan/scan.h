@@ -47,8 +47,13 @@ static inline void scan_auto(struct scan **p) {
  * first path of a group is a FILE, later ones are HARDLINK with meta.link set. */
 [[nodiscard]] int scan_next(struct scan *scan, struct scan_entry **entry, struct err *err);
 void scan_entry_free(struct scan_entry *entry);
-/* How many entries have been found so far (for progress; grows ahead of scan_next). */
-uint64_t scan_found(const struct scan *scan);
+/* For progress; grows ahead of scan_next. */
+struct scan_sum {
+    uint64_t entries;
+    uint64_t bytes; /* sizes of all regular files */
+    bool complete;  /* there is no more to be found */
+};
+struct scan_sum scan_found(struct scan *scan);
 
 /* ---- reading one item ---- */
 struct scan_item {

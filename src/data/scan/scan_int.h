@@ -95,7 +95,7 @@ struct scan {
     uint64_t root_dev;
     struct scan_opts opts; /* excludes not kept */
     struct scan_exclude *exclude;
-    atomic_uint_least64_t found;
+    atomic_uint_least64_t found, found_bytes;
     atomic_uint open_n; /* directories kept open for items */
     /* the consumer's */
     struct scan_batch *batch;

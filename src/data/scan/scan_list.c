@@ -191,6 +191,7 @@ struct scan_batch *scan_stat_batch(struct scan *scan, const struct scan_listing 
                                    uint32_t from, uint32_t to) {
     const struct scan_dir *dir = listing->dir;
     size_t prefix_n = dir->path_n + (dir->path_n > 0 ? 1 : 0), bytes = 0;
+    uint64_t content = 0;
     for (uint32_t i = from; i < to; i++)
         bytes += prefix_n + listing->names.p[i].length + 1;
     struct scan_batch *batch = scan_batch_new(listing->dir, to - from, bytes);
@@ -209,7 +210,9 @@ struct scan_batch *scan_stat_batch(struct scan *scan, const struct scan_listing 
         struct os_meta meta = {.kind = (enum os_kind)name->kind};
         entry->problem = os_fs_meta(listing->fd, entry->name, &meta);
         scan_entry_fill(entry, &meta);
+        content += entry->meta.size;
     }
     (void)atomic_fetch_add_explicit(&scan->found, to - from, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&scan->found_bytes, content, memory_order_relaxed);
     return batch;
 }

@@ -15,6 +15,8 @@
 
 struct sealer;
 struct sealer *sealer_new(int level); /* zstd level 1..19; 0 = SEALER_LEVEL_DEFAULT */
+/* For fixed blocks of disk images and databases: level 3 with tables that stay in the cache. */
+struct sealer *sealer_new_for_blocks(void);
 void sealer_free(struct sealer *sealer);
 static inline void sealer_auto(struct sealer **p) {
     sealer_free(*p);

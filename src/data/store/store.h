@@ -91,6 +91,7 @@ static inline void store_reader_auto(struct store_reader **p) {
 struct store_segment {
     enum segment_codec codec;
     uint32_t plain_bytes;
+    uint8_t source[16]; /* whose session brought all that is in it; zero = of several */
 };
 [[nodiscard]] int store_read_segment(struct store_reader *reader, uint32_t pack, uint32_t segment,
                                      struct buf *out, struct store_segment *info, struct err *err);

@@ -165,6 +165,9 @@ int store_read_segment(struct store_reader *reader, uint32_t pack, uint32_t segm
     struct err why = {0};
     os_mutex_lock(&reader->store->mutex);
     bool known = pack < reader->store->table.packs.n;
+    *info = (struct store_segment){.codec = SEGMENT_RAW};
+    if (known)
+        memcpy(info->source, reader->store->table.packs.p[pack].source, sizeof info->source);
     os_mutex_unlock(&reader->store->mutex);
     if (!known)
         return ERR(err, ERR_CHUNK_MISSING, "no pack has the number %u", pack);
@@ -180,6 +183,7 @@ int store_read_segment(struct store_reader *reader, uint32_t pack, uint32_t segm
                    "segment at %u cannot be read: %s", segment_off, why.text);
     }
     buf_put_span(out, segment.payload);
-    *info = (struct store_segment){.codec = segment.codec, .plain_bytes = segment.plain_bytes};
+    info->codec = segment.codec;
+    info->plain_bytes = segment.plain_bytes;
     return 0;
 }

@@ -13,6 +13,9 @@ struct walk {
     const struct tree_visitor *visitor;
     struct level levels[MANIFEST_DEPTH_MAX + 1];
     size_t depth;
+    struct buf last[MANIFEST_DEPTH_MAX + 1]; /* first path of the last page of each level */
+    bool begun[MANIFEST_DEPTH_MAX + 1];
+    struct tree_seen *seen; /* index pages of the whole walk (visitor.once) */
 };
 
 int tree_load(void *reader, enum chunk_type type, const struct digest *name, struct span *bytes,
@@ -63,9 +66,9 @@ static int visit_chunks(struct walk *walk, const struct entry *entry, struct err
             return -1;
     if (entry->index_page_n == 0)
         return 0;
-    AUTO(tree_seen) *seen = tree_seen_new();
+    AUTO(tree_seen) *own = walk->visitor->once ? NULL : tree_seen_new();
     for (uint32_t i = 0; i < entry->index_page_n; i++)
-        if (visit_index(walk, &entry->index_pages[i], 0, seen, err) != 0)
+        if (visit_index(walk, &entry->index_pages[i], 0, own != NULL ? own : walk->seen, err) != 0)
             return -1;
     return 0;
 }
@@ -100,9 +103,29 @@ static int load_page(struct walk *walk, const struct manifest_ref *ref, struct e
     return manifest_page_expect(level->page, ref, err);
 }
 
+/* Pages of one level ascend through the whole tree.  Without this a few pages that name each other
+ * many times would be an endless walk. */
+static int check_order(struct walk *walk, const struct manifest_ref *ref, struct err *err) {
+    struct buf *last = &walk->last[ref->level];
+    if (walk->begun[ref->level] && manifest_path_compare(buf_span(last), ref->first_path) >= 0)
+        return ERR(err, ERR_FORMAT, "pages of the manifest are not in order");
+    walk->begun[ref->level] = true;
+    buf_clear(last);
+    buf_put_span(last, ref->first_path);
+    return 0;
+}
+
 static int enter(struct walk *walk, const struct manifest_ref *ref, struct err *err) {
     const struct tree_visitor *visitor = walk->visitor;
     struct level *level = &walk->levels[walk->depth];
+    struct err disorder;
+    if (check_order(walk, ref, &disorder) != 0) {
+        if (visitor->broken != NULL)
+            return visitor->broken(visitor->ctx, &ref->page, &disorder, err);
+        if (err != NULL)
+            *err = disorder;
+        return -1;
+    }
     if (visitor->enter != NULL && !visitor->enter(visitor->ctx, ref))
         return 0;
     if (load_page(walk, ref, err) != 0) {
@@ -154,8 +177,11 @@ int tree_walk(struct store_reader *reader, const struct digest *root,
     if (visitor->page != NULL &&
         visitor->page(visitor->ctx, CHUNK_MANIFEST, root, record, err) != 0)
         return -1;
+    walk.seen = visitor->once ? tree_seen_new() : NULL;
     int rc = walk_tree(&walk, &info.tree, err);
+    tree_seen_free(walk.seen);
     for (size_t i = 0; i < ARRAY_N(walk.levels); i++) {
+        buf_done(&walk.last[i]);
         manifest_page_free(walk.levels[i].page);
         buf_done(&walk.levels[i].bytes);
     }

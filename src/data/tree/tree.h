@@ -12,6 +12,7 @@
 /* Every member may be NULL.  A function that returns -1 has filled err and ends the walk. */
 struct tree_visitor {
     void *ctx;
+    bool once; /* index pages once for the whole walk, for who collects names: else once an entry */
     /* Before a page is loaded; false passes over the subtree. */
     bool (*enter)(void *ctx, const struct manifest_ref *ref);
     /* A root record, tree page or index page, in walk order. */

@@ -67,12 +67,14 @@ static void note_point(struct work *work, const struct ingest_result *result) {
     work_number(work, "bytes", result->commit.bytes);
     work_number(work, "read_bytes", result->commit.read_bytes);
     work_number(work, "sent_bytes", result->commit.sent_bytes);
-    work_number(work, "stored_bytes", result->commit.stored_bytes);
+    work_number(work, "stored_bytes", result->stored_bytes);
     work->done_entries += result->commit.entries;
-    work->done_bytes += result->commit.read_bytes;
+    work->done_bytes += result->commit.bytes;
+    work->read_bytes += result->commit.read_bytes;
     job_set(work->job, JOB_ENTRIES_FOUND, work->done_entries);
     job_set(work->job, JOB_ENTRIES_DONE, work->done_entries);
     job_set(work->job, JOB_BYTES_DONE, work->done_bytes);
+    job_set(work->job, JOB_BYTES_READ, work->read_bytes);
     work_publish(work);
 }
 
@@ -107,6 +109,20 @@ static int backup_once(struct work *work, struct catalog_source *source, bool wi
     return rc;
 }
 
+/* An earlier try got as far as I6, and no further. */
+static int take_made(struct work *work, const struct catalog_source *source, bool *made,
+                     struct err *err) {
+    struct ingest_result result;
+    if (ingest_made(work->world->ledger, job_id(work->job)->b, source->id, &result, made, err) != 0)
+        return -1;
+    if (!*made)
+        return 0;
+    if (put_point(work, &result.commit, &result.hash, err) != 0)
+        return -1;
+    note_point(work, &result);
+    return 0;
+}
+
 #define TRIES 3
 #define BACKOFF_MS 500u
 
@@ -116,8 +132,13 @@ static int backup_source(struct work *work, struct catalog_source *source, struc
     bool without_base = false;
     int rc = -1;
     for (int i = 0; i < TRIES; i++) {
-        if (i > 0)
+        bool made = false;
+        if (i > 0) {
             os_sleep_ms(BACKOFF_MS << i);
+            rc = take_made(work, source, &made, err);
+            if (rc != 0 || made)
+                break;
+        }
         uint8_t job[16];
         memcpy(job, job_id(work->job)->b, sizeof job);
         rc = backup_once(work, source, without_base, job, err);
@@ -135,6 +156,7 @@ static int backup_main(void *ctx, struct job *job, struct err *err) {
     struct err first = {0};
     work->job = job;
     for (size_t i = 0; i < work->sources.n && !job_cancelled(job); i++) {
+        work->last = i + 1 == work->sources.n;
         if (backup_source(work, &work->sources.p[i], err) == 0)
             continue;
         if (first.code == ERR_NONE)

@@ -47,9 +47,9 @@ struct span api_path_in_point(const struct catalog_point *point, struct span pat
                                    struct span path, struct buf *selection, struct err *err);
 
 /* ---- api_trust.c ---- */
-/* -1 when no credentials are configured; else the mutex is held until trust_give. */
 /* The revocation lists we hold, to an agent: every contact brings them. */
 [[nodiscard]] int api_send_crls(struct api_world *world, struct channel *control, struct err *err);
+/* -1 when no credentials are configured; else the mutex is held until trust_give. */
 [[nodiscard]] int trust_take(struct api_world *world, struct err *err) HANDS_OVER_LOCK;
 void trust_give(struct api_world *world) HANDS_OVER_LOCK;
 [[nodiscard]] int find_computer(struct api_world *world, const char *name,

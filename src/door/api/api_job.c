@@ -15,6 +15,7 @@ static json_t *json_of_progress(const struct job_progress *progress) {
     json_number(json, "entries_done", progress->count[JOB_ENTRIES_DONE]);
     json_number(json, "entries_found", progress->count[JOB_ENTRIES_FOUND]);
     json_number(json, "bytes_done", progress->count[JOB_BYTES_DONE]);
+    json_number(json, "bytes_read", progress->count[JOB_BYTES_READ]);
     if (progress->count[JOB_BYTES_TOTAL] > 0)
         json_number(json, "bytes_total", progress->count[JOB_BYTES_TOTAL]);
     else

@@ -23,8 +23,8 @@ HANDLER(point_list) {
     struct listing listing = {.world = ctx};
     struct catalog_point_filter filter;
     uint8_t source[16];
-    if (page_begin(&listing.page, request, err) != 0 ||
-        select_filter(listing.world, request, &filter, source, err) != 0)
+    if (select_filter(listing.world, request, &filter, source, err) != 0 ||
+        page_begin(&listing.page, request, err) != 0)
         return -1;
     filter.skip = listing.page.skip;
     filter.limit = listing.page.limit + 1;
@@ -51,6 +51,8 @@ HANDLER(point_delete) {
     if (select_point(world, request, "point", &point, err) != 0)
         return -1;
     text_hex(hex, point.id.b, sizeof point.id.b);
+    if (point.held)
+        return ERR(err, ERR_HELD, "point %.12s is held", hex);
     if (!what_if && (audit(world, request, err, "delete point %s", hex) != 0 ||
                      ledger_move(world->ledger, point.source, point.sequence, LEDGER_LIVE,
                                  LEDGER_DELETED, err) != 0 ||
@@ -131,6 +133,9 @@ static int add_to_selection(void *ctx, const struct entry *entry, struct err *er
     struct buf *selection = ctx;
     if (entry->path.n > UINT16_MAX || entry->link.n > UINT16_MAX)
         return ERR(err, ERR_LIMIT, "path is too long to select");
+    size_t more = 2 + entry->path.n + (entry->kind == ENTRY_HARDLINK ? 2 + entry->link.n : 0);
+    if (selection->n + more > FRAME_SELECTION_BYTES_MAX)
+        return ERR(err, ERR_LIMIT, "more paths than one restore can name: name their folders");
     selection_put(selection, entry->path);
     if (entry->kind == ENTRY_HARDLINK)
         selection_put(selection, entry->link);

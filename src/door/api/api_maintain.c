@@ -75,21 +75,14 @@ HANDLER(verify) {
 }
 
 /* ---- gc ---- */
-struct purge {
-    struct api_world *world;
-    int64_t before_s;
-};
-
 /* A point whose soft-delete window is over loses its hold: from now on only its link of the chain
  * is kept. */
 static int purge_point(void *ctx, const struct catalog_point *point, struct err *err) {
-    struct purge *purge = ctx;
-    if (point->deleted_s > purge->before_s)
-        return 0;
-    if (ledger_move(purge->world->ledger, point->source, point->sequence, LEDGER_DELETED,
-                    LEDGER_PURGED, err) != 0)
+    struct api_world *world = ctx;
+    if (ledger_move(world->ledger, point->source, point->sequence, LEDGER_DELETED, LEDGER_PURGED,
+                    err) != 0)
         return -1;
-    return catalog_point_drop(purge->world->catalog, &point->id, err);
+    return catalog_point_drop(world->catalog, &point->id, err);
 }
 
 static void gc_progress(void *ctx, uint64_t done, uint64_t total) {
@@ -104,10 +97,10 @@ static int gc_main(void *ctx, struct job *job, struct err *err) {
     struct api_world *world = work->world;
     struct retain_result result = {0};
     int64_t now = os_wall_s();
-    struct purge purge = {.world = world, .before_s = now - world->trash_window_s};
-    struct catalog_point_filter deleted = {.deleted = true};
+    struct catalog_point_filter deleted = {.deleted = true,
+                                           .deleted_before_s = now - world->trash_window_s + 1};
     work->job = job;
-    if (!work->what_if && catalog_points(world->catalog, &deleted, purge_point, &purge, err) != 0)
+    if (!work->what_if && catalog_points(world->catalog, &deleted, purge_point, world, err) != 0)
         return -1;
     struct retain_opts opts = {.now_s = now,
                                .window_s = world->trash_window_s,

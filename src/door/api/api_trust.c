@@ -95,6 +95,9 @@ int api_send_crls(struct api_world *world, struct channel *control, struct err *
     trust_give(world);
     if (rc != 0 || pem.n == 0)
         return rc;
+    if (pem.n > FRAME_CRL_BYTES_MAX)
+        return ERR(err, ERR_LIMIT, "the revocation lists have more than %u bytes",
+                   FRAME_CRL_BYTES_MAX);
     return CHANNEL_SEND(control, crl, err, .pem = buf_span(&pem));
 }
 
@@ -221,10 +224,10 @@ HANDLER(computer_attach) {
 }
 
 static int has_member(void *ctx, const struct catalog_source *source, struct err *err) {
+    (void)ctx;
     if (source->group[0] != 0)
-        return ERR(err, ERR_BUSY, "%s is protected by group %s: remove the member first",
-                   source->path, source->group);
-    *(bool *)ctx = true;
+        return ERR(err, ERR_COMPUTER_PROTECTED, "%s is protected by group %s", source->path,
+                   source->group);
     return 0;
 }
 
@@ -235,9 +238,8 @@ HANDLER(computer_remove) {
     struct catalog_computer row;
     struct trust_computer trust;
     uint64_t points = 0;
-    bool sources = false;
     if (find_computer(world, name, &row, &trust, err) != 0 ||
-        catalog_sources(world->catalog, name, NULL, has_member, &sources, err) != 0 ||
+        catalog_sources(world->catalog, name, NULL, has_member, NULL, err) != 0 ||
         catalog_point_count(world->catalog, &filter, &points, err) != 0)
         return -1;
     bool what_if = rest_flag(request, "what_if");

@@ -33,6 +33,9 @@ void work_progress(void *ctx, const struct msg_progress *progress, uint64_t sent
     job_set(work->job, JOB_ENTRIES_FOUND, work->done_entries + progress->found);
     job_set(work->job, JOB_ENTRIES_DONE, work->done_entries + progress->entries);
     job_set(work->job, JOB_BYTES_DONE, work->done_bytes + progress->bytes);
+    job_set(work->job, JOB_BYTES_READ, work->read_bytes + progress->read);
+    if (progress->total > 0 && work->last)
+        job_set(work->job, JOB_BYTES_TOTAL, work->done_bytes + progress->total);
     job_set(work->job, JOB_BYTES_SENT, sent);
     job_set(work->job, JOB_BYTES_STORED, stored);
     job_current(work->job, progress->current);

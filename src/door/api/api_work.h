@@ -8,8 +8,9 @@ struct work {
     struct job *job;
     json_t *result;
     char group[CATALOG_GROUP_MAX];
-    VEC(struct catalog_source) sources; /* backup */
-    uint64_t done_entries, done_bytes;  /* of sources before the one at hand */
+    VEC(struct catalog_source) sources;            /* backup */
+    uint64_t done_entries, done_bytes, read_bytes; /* of sources before the one at hand */
+    bool last;                                     /* none comes after it */
     /* restore */
     struct catalog_point point;
     char computer[CATALOG_NAME_MAX], target[CATALOG_PATH_MAX];

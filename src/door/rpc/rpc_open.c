@@ -33,6 +33,8 @@ int rpc_hear_hello(struct channel *channel, struct rpc_peer *peer, struct err *e
     if (hello.version != FRAME_VERSION)
         return ERR(err, ERR_PROTOCOL, "peer speaks version %u of the protocol, we speak %u",
                    (unsigned)hello.version, FRAME_VERSION);
-    (void)frame_text(peer->software, sizeof peer->software, hello.software);
+    SCOPED(buf) software = {0};
+    text_escape(&software, hello.software); /* it is shown on terminals */
+    (void)text_copy(peer->software, sizeof peer->software, buf_text(&software));
     return 0;
 }

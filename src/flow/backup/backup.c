@@ -34,10 +34,25 @@ int run_failure(struct run *run, struct err *err) {
 void run_problem(struct run *run, struct span path, int sys, const char *reason) {
     atomic_fetch_add(&run->problems, 1);
     struct err err;
+    struct span why = span_text(reason);
     path.n = MIN(path.n, (size_t)MANIFEST_PATH_MAX);
+    why.n = MIN(why.n, (size_t)255);
     if (CHANNEL_SEND(run->channel, problem, &err, .errno_value = (uint16_t)sys, .path = path,
-                     .reason = span_text(reason)) != 0)
+                     .reason = why) != 0)
         run_fail(run, &err);
+}
+
+/* What all content comes to, 0 = unknown.  The scan is seldom far ahead of the reading: until it
+ * has seen the end the last point says, and for a first point, when it takes long, a second walk.
+ */
+static uint64_t total_bytes(struct run *run, const struct scan_sum *found, uint64_t now) {
+    if (found->complete)
+        return found->bytes;
+    if (run->last.sequence > 0)
+        return MAX(run->last.bytes, found->bytes);
+    if (run->counting == NULL && now > run->started_at + COUNT_AFTER_NS)
+        run->counting = counting_start(run->order);
+    return run->counting != NULL ? counting_bytes(run->counting) : 0;
 }
 
 void run_progress(struct run *run, struct span current) {
@@ -46,11 +61,13 @@ void run_progress(struct run *run, struct span current) {
         return;
     run->progress_at = now + PROGRESS_EVERY_NS;
     struct err err;
+    struct scan_sum found = scan_found(run->scan);
+    uint64_t read = atomic_load(&run->read_bytes);
     current.n = MIN(current.n, (size_t)4096);
-    if (CHANNEL_SEND(run->channel, progress, &err, .found = scan_found(run->scan),
+    if (CHANNEL_SEND(run->channel, progress, &err, .found = found.entries,
                      .entries = atomic_load(&run->entries_done),
-                     .files = atomic_load(&run->files_done), .bytes = atomic_load(&run->read_bytes),
-                     .current = current) != 0)
+                     .files = atomic_load(&run->files_done), .bytes = run->unread_bytes + read,
+                     .read = read, .total = total_bytes(run, &found, now), .current = current) != 0)
         run_fail(run, &err);
 }
 
@@ -92,10 +109,14 @@ static int walk(struct run *run, struct err *err) {
         if (scanned == NULL)
             break;
         run_progress(run, scanned->meta.path);
+        uint64_t size = scanned->meta.size;
+        bool linked = scanned->meta.kind == ENTRY_HARDLINK;
         if (base_take(run, scanned, &taken, err) != 0) {
             scan_entry_free(scanned);
             return -1;
         }
+        if (taken || linked)
+            run->unread_bytes += size;
         if (taken)
             scan_entry_free(scanned);
         else if (add_fresh(run, scanned, err) != 0)
@@ -282,6 +303,7 @@ static void run_done(struct run *run) {
     manifest_builder_free(run->builder);
     manifest_page_free(run->decoder);
     batch_pool_close(run);
+    counting_free(run->counting);
     scan_close(run->scan);
     chunker_free(run->chunker);
     seen_free(run->seen);
@@ -319,6 +341,7 @@ int backup_run(struct channel *channel, const struct backup_order *order, struct
     run->channel = channel;
     run->order = order;
     run->result = result;
+    run->started_at = os_mono_ns();
     run->tail = &run->head;
     os_mutex_init(&run->mutex);
     os_cond_init(&run->changed);

@@ -26,6 +26,7 @@ static void make_empty(struct batch *batch) {
         batch->bytes = mem_resize(NULL, BACKUP_BATCH_BYTES);
     batch->next = NULL;
     batch->used = batch->item_n = batch->chunk_n = batch->cut_n = 0;
+    atomic_store(&batch->asked, false);
     batch->answered = batch->tree = batch->fixed = false;
 }
 

@@ -23,12 +23,13 @@
 #define SMALL_FILE_MAX (256u * 1024) /* larger files are streamed by the sequencer */
 #define HOLE_BYTES_MIN 4096u         /* what a file must lack in blocks to be looked at for holes */
 #define PAGES_AHEAD 64u
+#define SEGMENT_BYTES_CONTENT (128u * 1024) /* what one small file costs to read at most */
 /* When the group names no level: content cut by content is mostly text or packed already, where a
  * higher level costs more than it gains; pages of databases and disks gain (docs/performance.md).
  */
 #define LEVEL_CONTENT 1
-#define LEVEL_FIXED 3
 #define PROGRESS_EVERY_NS 250000000u
+#define COUNT_AFTER_NS 2000000000u /* a first backup that takes longer counts what lies ahead */
 
 struct piece {
     struct piece *next;
@@ -94,9 +95,10 @@ struct batch {
     uint32_t chunk_n;
     uint32_t cuts[BATCH_CHUNKS_MAX]; /* chunk lengths of loaded items */
     uint32_t cut_n;
-    bool answered; /* `wanted` is final: pack and send */
-    bool fixed;    /* blocks of a disk image or database */
-    bool tree;     /* chunks are structure, named by the sequencer */
+    _Atomic bool asked; /* a question about it is with the server: one answer is taken */
+    bool answered;      /* `wanted` is final: pack and send */
+    bool fixed;         /* blocks of a disk image or database */
+    bool tree;          /* chunks are structure, named by the sequencer */
 };
 
 struct run {
@@ -140,7 +142,9 @@ struct run {
     struct leaf *decoding; /* leaf whose entries are being re-added */
     struct manifest_page *decoder;
     uint32_t decoded;
-    uint64_t progress_at;
+    uint64_t started_at, progress_at;
+    uint64_t unread_bytes; /* of content passed without reading: unchanged, linked, holes */
+    struct counting *counting;
 
     _Atomic uint64_t read_bytes, files_done, problems;
     _Atomic uint64_t entries_done;
@@ -153,6 +157,12 @@ int run_failure(struct run *run, struct err *err);
 /* Report a problem of one entry to the server and count it. */
 void run_problem(struct run *run, struct span path, int sys, const char *reason);
 void run_progress(struct run *run, struct span current);
+
+/* ---- backup_count.c: how much there is, when nothing else tells ---- */
+/* Begin to walk the source a second time, only adding up.  Not an error when it cannot. */
+struct counting *counting_start(const struct backup_order *order);
+uint64_t counting_bytes(const struct counting *counting); /* 0 = not known yet */
+void counting_free(struct counting *counting);            /* stops it */
 
 /* ---- backup_batch.c: the pool and what is being filled ---- */
 [[nodiscard]] int batch_pool_open(struct run *run);

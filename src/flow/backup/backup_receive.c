@@ -24,7 +24,7 @@ static int take_answer(struct run *run, struct span body, struct err *err) {
     struct msg_have_reply reply;
     if (msg_have_reply_get(body, &reply, err) != 0)
         return -1;
-    if (reply.batch >= BACKUP_BATCHES || !run->batches[reply.batch].answered)
+    if (reply.batch >= BACKUP_BATCHES || !atomic_exchange(&run->batches[reply.batch].asked, false))
         return ERR(err, ERR_PROTOCOL, "answer to a question never asked");
     struct batch *batch = &run->batches[reply.batch];
     uint32_t asked = 0;

@@ -125,6 +125,10 @@ static int find_extents(struct stream *stream) {
         node->extents.n = 0;
         *vec_push(&node->extents) = (struct extent){.offset = 0, .length = size};
     }
+    uint64_t data = 0;
+    for (size_t i = 0; i < node->extents.n; i++)
+        data += node->extents.p[i].length;
+    stream->run->unread_bytes += size - MIN(data, size);
     return 0;
 }
 

@@ -86,6 +86,7 @@ static int ask(struct run *run, struct batch *batch, struct err *err) {
     batch->answered = true; /* when it comes back to a worker */
     if (names.n == 0)
         return os_queue_push(run->work, batch) ? 0 : -1;
+    atomic_store(&batch->asked, true);
     return CHANNEL_SEND(run->channel, have, err, .batch = batch->id, .names = buf_span(&names));
 }
 
@@ -108,13 +109,14 @@ static int send_segment(struct worker *worker, struct sealer *sealer,
  * something lies between. */
 static struct span gather(struct worker *worker, const struct batch *batch, uint32_t *i,
                           struct segment_chunk *chunks, uint32_t *n) {
+    uint32_t room = batch->fixed ? SEGMENT_BYTES_MAX : SEGMENT_BYTES_CONTENT;
     uint32_t bytes = 0, start = 0;
     bool joined = true;
     for (*n = 0; *i < batch->chunk_n && *n < SEGMENT_CHUNKS_MAX; (*i)++) {
         const struct fresh *chunk = &batch->chunks[*i];
         if (!chunk->wanted)
             continue;
-        if (*n > 0 && bytes + chunk->length > SEGMENT_BYTES_TARGET)
+        if (*n > 0 && bytes + chunk->length > room)
             break;
         if (*n == 0)
             start = chunk->offset;
@@ -168,7 +170,7 @@ void work_main(void *arg) {
     struct worker worker = {.run = arg};
     int level = worker.run->level;
     worker.sealer = sealer_new(level > 0 ? level : LEVEL_CONTENT);
-    worker.fixed_sealer = sealer_new(level > 0 ? level : LEVEL_FIXED);
+    worker.fixed_sealer = level > 0 ? sealer_new(level) : sealer_new_for_blocks();
     worker.gather = mem_resize(NULL, SEGMENT_BYTES_MAX);
     struct err err;
     for (struct batch *batch; (batch = os_queue_pop(worker.run->work)) != NULL;)

@@ -10,7 +10,7 @@ void session_fail(struct session *session, const struct err *why) {
     }
     os_cond_broadcast(&session->changed);
     os_mutex_unlock(&session->mutex);
-    channel_cancel(session->channel); /* frees the receiving thread */
+    channel_stop_receiving(session->channel);
 }
 
 int session_check(struct session *session, struct err *err) {
@@ -184,7 +184,7 @@ static int converse(struct session *session, struct err *err) {
             handle(session, type, body, &ended, err) != 0) {
             struct err first;
             if (session_check(session, &first) != 0)
-                *err = first; /* a worker failed and cancelled the channel under us */
+                *err = first; /* a worker failed */
             return -1;
         }
     }

@@ -45,6 +45,12 @@ struct ingest_result {
     uint64_t received_bytes, stored_bytes;
 };
 
+/* Did this job make a point of the source already?  Asked before a job is tried again: its
+ * connection may have ended between I6 and the answer, and the same job makes one point. */
+[[nodiscard]] int ingest_made(struct ledger *ledger, const uint8_t job[static 16],
+                              const uint8_t source[static 16], struct ingest_result *result,
+                              bool *made, struct err *err);
+
 /* Run over an attached channel (state FRAME_ATTACHED).
  * ERR_CLOSURE: the manifest names chunks that are not here: run again with without_base. */
 [[nodiscard]] int ingest_run(struct channel *channel, struct store *store, struct ledger *ledger,

@@ -65,8 +65,11 @@ static int check_closure(struct session *session, const struct digest *manifest,
     }
     closure.held = held.p;
     closure.held_n = held.n;
-    struct tree_visitor check = {
-        .ctx = &closure, .enter = is_new, .chunk = check_chunk, .broken = missing_page};
+    struct tree_visitor check = {.ctx = &closure,
+                                 .once = true,
+                                 .enter = is_new,
+                                 .chunk = check_chunk,
+                                 .broken = missing_page};
     rc = tree_walk(reader, manifest, &check, err);
     vec_done(&held);
     if (rc == 0 && closure.missing_n > 0) {
@@ -99,7 +102,8 @@ static int check_agent_part(struct session *session, const struct msg_commit *me
         memcmp(commit->job, order->job, sizeof commit->job) != 0 ||
         commit->sequence != session->newest_sequence + 1 ||
         !digest_equal(&commit->previous, &previous) ||
-        !text_equal(commit->root_path, order->root_path))
+        !text_equal(commit->root_path, order->root_path) ||
+        !text_equal_nocase(commit->computer, order->computer))
         return ERR(err, ERR_PROTOCOL,
                    "the commit is about another store, source, job or place in the chain");
     return 0;
@@ -113,8 +117,10 @@ static int check_manifest(struct session *session, const struct commit *commit, 
         return -1;
     const struct manifest_totals *totals = &info.tree.totals;
     if (memcmp(info.source, commit->source, sizeof info.source) != 0 ||
-        totals->entries != commit->entries || totals->files != commit->files ||
-        totals->dirs != commit->dirs || totals->bytes != commit->bytes ||
+        !text_equal(info.computer, commit->computer) ||
+        !text_equal(info.root_path, commit->root_path) || totals->entries != commit->entries ||
+        totals->files != commit->files || totals->dirs != commit->dirs ||
+        totals->bytes != commit->bytes ||
         (commit->state == COMMIT_COMPLETE && (totals->problems > 0 || commit->problems > 0)))
         return ERR(err, ERR_PROTOCOL, "the commit and its manifest disagree");
     return 0;
@@ -126,12 +132,31 @@ static int countersign(struct session *session, struct commit *commit, struct er
     const struct signer *signer = &session->order->signer;
     commit->started_s = session->started_s;
     commit->finished_s = os_wall_s();
-    commit->stored_bytes = atomic_load(&session->stored_bytes);
+    commit->stored_bytes = session->segment_bytes;
     memcpy(commit->server_key, signer->key.b, sizeof commit->server_key);
     commit_server_part(&part, commit);
     if (signer->sign(signer->ctx, buf_span(&part), &signature, err) != 0)
         return -1;
     memcpy(commit->server_signature, signature.b, sizeof commit->server_signature);
+    return 0;
+}
+
+int ingest_made(struct ledger *ledger, const uint8_t job[static 16],
+                const uint8_t source[static 16], struct ingest_result *result, bool *made,
+                struct err *err) {
+    SCOPED(buf) file = {0};
+    uint64_t sequence;
+    *made = false;
+    *result = (struct ingest_result){0};
+    if (ledger_newest(ledger, source, &sequence, &file, err) != 0)
+        return -1;
+    if (sequence == 0)
+        return 0;
+    if (commit_get(buf_span(&file), &result->commit, err) != 0)
+        return ERR_NOTE(err, "newest commit of the source");
+    commit_hash(buf_span(&file), &result->hash);
+    result->stored_bytes = result->commit.stored_bytes;
+    *made = memcmp(result->commit.job, job, sizeof result->commit.job) == 0;
     return 0;
 }
 
@@ -149,7 +174,6 @@ int ingest_commit(struct session *session, const struct msg_commit *message, str
     if (ledger_append(session->ledger, &commit, &result->hash, err) != 0)
         return -1; /* I6: the point exists */
     result->commit = commit;
-    result->stored_bytes = commit.stored_bytes;
     if (session->watch->committed != NULL &&
         session->watch->committed(session->watch->ctx, &commit, &result->hash, err) != 0)
         return -1;

@@ -25,6 +25,7 @@ struct session {
     struct ingest_result *result;
     struct store_writer *writer;
     int64_t started_s;
+    uint64_t segment_bytes; /* what came, whether or not the store had it: the agent may know */
 
     uint64_t newest_sequence; /* 0 = this will be the first point */
     struct buf newest_file;

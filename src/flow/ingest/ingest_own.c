@@ -77,7 +77,8 @@ int own_build(struct store *store, const uint8_t source[static 16],
     if (newest_manifest == NULL)
         return 0;
     AUTO(store_reader) *reader = store_reader_new(store);
-    struct tree_visitor visitor = {.ctx = own, .chunk = add_chunk, .broken = pass_over};
+    struct tree_visitor visitor = {
+        .ctx = own, .once = true, .chunk = add_chunk, .broken = pass_over};
     return tree_walk(reader, newest_manifest, &visitor, err);
 }
 

@@ -64,6 +64,7 @@ void ingest_work_main(void *arg) {
 int ingest_submit(struct session *session, struct span encoded, struct err *err) {
     if (session_check(session, err) != 0)
         return -1;
+    session->segment_bytes += encoded.n;
     struct task *task = mem_new(sizeof *task);
     buf_put_span(&task->encoded, encoded);
     os_mutex_lock(&session->mutex);

@@ -11,7 +11,7 @@ void restoring_fail(struct restoring *restoring, const struct err *why) {
     }
     os_cond_broadcast(&restoring->changed);
     os_mutex_unlock(&restoring->mutex);
-    channel_cancel(restoring->channel);
+    channel_stop_receiving(restoring->channel);
 }
 
 int restoring_check(struct restoring *restoring, struct err *err) {

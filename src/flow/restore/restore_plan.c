@@ -38,11 +38,12 @@ static void send_progress(struct restoring *restoring, struct span current) {
         return;
     restoring->progress_at = now + PROGRESS_EVERY_NS;
     struct err err;
+    uint64_t bytes = atomic_load(&restoring->bytes);
     current.n = MIN(current.n, (size_t)4096);
     if (CHANNEL_SEND(restoring->channel, progress, &err, .found = atomic_load(&restoring->found),
                      .entries = atomic_load(&restoring->entries),
-                     .files = atomic_load(&restoring->files_done),
-                     .bytes = atomic_load(&restoring->bytes), .current = current) != 0)
+                     .files = atomic_load(&restoring->files_done), .bytes = bytes, .read = bytes,
+                     .current = current) != 0)
         restoring_fail(restoring, &err);
 }
 

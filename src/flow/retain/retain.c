@@ -42,7 +42,7 @@ static int mark_point(void *ctx, const char *name, const struct commit *commit,
     if (commit == NULL)
         return ERR(err, ERR_FORMAT, "commit %s cannot be read: nothing is collected", name);
     struct tree_visitor visitor = {
-        .ctx = marking, .enter = is_new, .page = mark_page, .chunk = mark_chunk};
+        .ctx = marking, .once = true, .enter = is_new, .page = mark_page, .chunk = mark_chunk};
     if (tree_walk(marking->reader, &commit->manifest, &visitor, err) != 0)
         return ERR_NOTE(err, "commit %s", name);
     marking->points++;

@@ -1,5 +1,6 @@
 /* Sending a point: pages in walk order until a window is full, then the segments that hold its
  * chunks, each once and still compressed, in the order they lie in the packs. */
+#include "data/seal/seal.h"
 #include "data/select/select.h"
 #include "data/tree/tree.h"
 #include "flow/serve/serve.h"
@@ -18,7 +19,9 @@ struct sender {
     struct store_reader *content;
     VEC(struct store_place) places;
     struct restore_window window;
-    struct buf segment, body, picks;
+    struct buf segment, body, picks, plain;
+    struct unsealer *unsealer;
+    uint8_t source[16];
 
     struct os_thread listener; /* progress, problems and the verdict of the agent */
     struct os_mutex mutex;
@@ -57,10 +60,37 @@ static int by_place(const void *a, const void *b) {
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
+/* A segment that another source brought may hold what its computer alone may see: then nothing but
+ * the wanted chunks leaves the server. */
+static int strip(struct sender *sender, uint32_t wanted, struct store_segment *info,
+                 struct err *err) {
+    struct buf *picks = &sender->picks;
+    if (wanted == info->plain_bytes ||
+        memcmp(info->source, sender->source, sizeof sender->source) == 0)
+        return 0;
+    buf_clear(&sender->plain);
+    uint8_t *plain = buf_extend(&sender->plain, info->plain_bytes);
+    if (unsealer_unpack(sender->unsealer, info->codec, buf_span(&sender->segment), plain,
+                        info->plain_bytes, err) != 0)
+        return -1;
+    buf_clear(&sender->segment);
+    for (size_t i = 0; i < picks->n; i += 8) {
+        uint32_t offset = be32_get(picks->p + i), length = be32_get(picks->p + i + 4);
+        if (offset > info->plain_bytes || length > info->plain_bytes - offset)
+            return ERR(err, ERR_FORMAT, "index places a chunk outside of its segment");
+        be32_put(picks->p + i, (uint32_t)sender->segment.n);
+        buf_put(&sender->segment, plain + offset, length);
+    }
+    info->codec = SEGMENT_RAW;
+    info->plain_bytes = (uint32_t)sender->segment.n;
+    return 0;
+}
+
 /* All wanted chunks of one segment, from places[*i] on.  A segment that cannot be read is left out:
  * the agent sees which files it cannot complete, and says so. */
 static int send_segment(struct sender *sender, size_t *i, struct err *err) {
     const struct store_place *first = &sender->places.p[*i], *last = NULL;
+    uint32_t wanted = 0; /* plain bytes */
     buf_clear(&sender->picks);
     for (; *i < sender->places.n; (*i)++) {
         const struct store_place *place = &sender->places.p[*i];
@@ -72,12 +102,14 @@ static int send_segment(struct sender *sender, size_t *i, struct err *err) {
             break; /* the rest comes with another copy of the segment */
         buf_put_u32(&sender->picks, place->offset);
         buf_put_u32(&sender->picks, place->length);
+        wanted += place->length;
         last = place;
     }
     struct store_segment info;
     buf_clear(&sender->segment);
     if (store_read_segment(sender->content, first->pack, first->segment, &sender->segment, &info,
-                           err) != 0)
+                           err) != 0 ||
+        strip(sender, wanted, &info, err) != 0)
         return 0;
     buf_clear(&sender->body);
     msg_pick_put(&sender->body, &(struct msg_pick){.codec = (uint8_t)info.codec,
@@ -186,6 +218,7 @@ static int send_point(struct sender *sender, struct err *err) {
         store_read(sender->pages, CHUNK_MANIFEST, &commit.manifest, &record, err) != 0 ||
         manifest_info_get(record, &info, err) != 0)
         return -1;
+    memcpy(sender->source, commit.source, sizeof sender->source);
     if (CHANNEL_SEND(sender->channel, begin_restore, err, .commit_file = order->commit_file,
                      .existing = order->existing, .security = order->security,
                      .selection = order->selection) != 0)
@@ -222,6 +255,7 @@ int serve_restore(struct channel *channel, struct store *store, const struct ser
     sender.pages = store_reader_new(store);
     sender.indexes = store_reader_new(store);
     sender.content = store_reader_new(store);
+    sender.unsealer = unsealer_new();
     os_mutex_init(&sender.mutex);
     os_cond_init(&sender.changed);
     int rc = channel_keep_alive(channel, err);
@@ -236,6 +270,8 @@ int serve_restore(struct channel *channel, struct store *store, const struct ser
     buf_done(&sender.segment);
     buf_done(&sender.body);
     buf_done(&sender.picks);
+    buf_done(&sender.plain);
+    unsealer_free(sender.unsealer);
     os_cond_done(&sender.changed);
     os_mutex_done(&sender.mutex);
     return rc;

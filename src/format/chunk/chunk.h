@@ -15,10 +15,8 @@ enum chunk_type {
     CHUNK_INDEX = 4,    /* a page of a large file's chunk list */
 };
 
-#define CHUNK_BYTES_MAX (256u * 1024)      /* plain bytes of one chunk, any type */
-#define SEGMENT_BYTES_TARGET (128u * 1024) /* small chunks are packed together up to this */
-#define SEGMENT_BYTES_MAX                                                                          \
-    CHUNK_BYTES_MAX /* plain bytes; more than the target only as a single chunk */
+#define CHUNK_BYTES_MAX (256u * 1024)     /* plain bytes of one chunk, any type */
+#define SEGMENT_BYTES_MAX CHUNK_BYTES_MAX /* plain bytes of its chunks together */
 #define SEGMENT_CHUNKS_MAX 4096u
 /* Bytes of an encoded segment: codec, count, list (three bytes a chunk, four for the longest),
  * payload. */

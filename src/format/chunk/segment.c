@@ -28,7 +28,7 @@ void segment_put(struct buf *out, const struct segment *segment) {
         plain += chunk->length;
     }
     INVARIANT(plain == segment->plain_bytes);
-    INVARIANT(segment->chunk_n == 1 || plain <= SEGMENT_BYTES_TARGET);
+    INVARIANT(plain <= SEGMENT_BYTES_MAX);
     buf_put_span(out, segment->payload);
 }
 
@@ -37,7 +37,6 @@ static int chunks_get(struct cursor *c, struct segment_chunk *chunks, struct seg
     uint64_t chunk_n = cursor_varint(c);
     if (c->bad || chunk_n == 0 || chunk_n > SEGMENT_CHUNKS_MAX)
         return ERR(err, ERR_FORMAT, "segment of %llu chunks", (unsigned long long)chunk_n);
-    uint32_t plain_max = chunk_n == 1 ? SEGMENT_BYTES_MAX : SEGMENT_BYTES_TARGET;
     uint32_t plain = 0;
     for (uint32_t i = 0; i < chunk_n; i++) {
         uint64_t v = cursor_varint(c), length = v >> TYPE_BITS, type = v & TYPE_MASK;
@@ -45,9 +44,9 @@ static int chunks_get(struct cursor *c, struct segment_chunk *chunks, struct seg
             return ERR(err, ERR_FORMAT, "segment ends in its list of chunks");
         if (!type_known(type))
             return ERR(err, ERR_FORMAT_VERSION, "segment has a chunk of type %u", (unsigned)type);
-        if (length == 0 || length > plain_max - plain)
+        if (length == 0 || length > SEGMENT_BYTES_MAX - plain)
             return ERR(err, ERR_FORMAT, "segment of more than %u plain bytes, or an empty chunk",
-                       plain_max);
+                       SEGMENT_BYTES_MAX);
         chunks[i] = (struct segment_chunk){.type = (uint8_t)type, .length = (uint32_t)length};
         plain += (uint32_t)length;
     }

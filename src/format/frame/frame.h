@@ -13,8 +13,10 @@
 #include "format/frame/message.def"
 
 #define FRAME_HEADER_BYTES 8u
-#define FRAME_BYTES_MAX (384u * 1024) /* body */
-#define FRAME_NAMES_MAX 1024u         /* chunk names in one `have` */
+#define FRAME_BYTES_MAX (384u * 1024)     /* body */
+#define FRAME_CRL_BYTES_MAX 262144u       /* crl.pem, as message.def says */
+#define FRAME_SELECTION_BYTES_MAX 262144u /* begin_restore.selection */
+#define FRAME_NAMES_MAX 1024u             /* chunk names in one `have` */
 #define FRAME_PICKS_MAX 4096u
 #define FRAME_VERSION 1u
 

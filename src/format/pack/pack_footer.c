@@ -41,13 +41,13 @@ static struct pack_chunk chunk_row(const struct pack_footer *footer, uint32_t i)
 /* The chunks [first, first + n) of one segment. */
 static int chunks_check(const struct pack_footer *footer, uint32_t first, uint32_t n,
                         uint64_t *plain, struct err *err) {
-    uint32_t max = n == 1 ? SEGMENT_BYTES_MAX : SEGMENT_BYTES_TARGET, sum = 0;
+    uint32_t sum = 0;
     for (uint32_t i = first; i < first + n; i++) {
         const uint8_t *p = footer->chunks + (size_t)i * CHUNK_ROW_BYTES;
         uint32_t length = be32_get(p + 32) & 0xffffff;
         if (p[32] < CHUNK_DATA || p[32] > CHUNK_INDEX)
             return ERR(err, ERR_FORMAT_VERSION, "footer tells of a chunk of type %u", p[32]);
-        if (length == 0 || length > max - sum)
+        if (length == 0 || length > SEGMENT_BYTES_MAX - sum)
             return ERR(err, ERR_FORMAT, "footer tells of an empty chunk or too long a segment");
         sum += length;
     }

@@ -266,7 +266,7 @@ static int run(struct server *server, struct err *err) {
     os_raise_file_limit();
     server->verbose = args_flag(args, "verbose");
     server->world.trash_window_s = (int64_t)args_number(args, "trash-days", 14) * DAY_S;
-    server->world.crl_optional = !text_equal(args_text(args, "revocation"), "hard");
+    server->world.crl_optional = text_equal(args_text(args, "revocation"), "soft");
     return serve(server, err);
 }
 

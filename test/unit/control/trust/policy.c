@@ -107,6 +107,7 @@ static void mistakes_are_told_with_their_line(void **state) {
         {"read = \"/srv\n", "policy.conf:1"},
         {"devices = allow\n", "policy.conf:1"},
         {"# ok\noriginal = YES", "policy.conf:2"},
+        {"original = no\ndevices = no\noriginal = yes\n", "policy.conf:3"},
     };
     for (size_t i = 0; i < ARRAY_N(rows); i++) {
         struct policy *policy = NULL;

@@ -299,6 +299,26 @@ static void cancelling_wakes_who_receives(void **state) {
           CHANNEL_SEND(f->server, page, &err, .type = 0)); /* and who sends later */
 }
 
+static void who_stops_receiving_can_still_say_why(void **state) {
+    struct fixture *f = *state;
+    struct os_thread reading, leaving;
+    struct err why = {0};
+    enum frame_type type;
+    struct span body;
+    open_both(f);
+    struct reader reader = {.channel = f->agent};
+    OK(os_thread_start(&reading, "reader", read_one, &reader, &err));
+    channel_stop_receiving(f->agent);
+    os_thread_join(&reading);
+    assert_int_equal(reader.rc, -1);
+    assert_int_equal(reader.err.code, ERR_INTERRUPTED);
+    OK(os_thread_start(&leaving, "agent", give_up, f->agent, &err));
+    assert_int_equal(channel_receive(f->server, &type, &body, WAIT_MS, &why), -1);
+    assert_int_equal(why.code, ERR_CLOSURE);
+    channel_free(TAKE(f->server));
+    os_thread_join(&leaving);
+}
+
 struct sender {
     struct channel *channel;
     uint8_t mark;
@@ -370,6 +390,7 @@ int main(void) {
         TEST(a_refusal_with_an_unknown_symbol_is_the_peers),
         TEST(a_refusal_that_was_received_is_not_answered),
         TEST(cancelling_wakes_who_receives),
+        TEST(who_stops_receiving_can_still_say_why),
         TEST(frames_of_several_senders_are_never_mixed),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -129,7 +129,9 @@ static size_t check_walk(unsigned threads) {
         }
         scan_entry_free(entry);
     }
-    assert_int_equal(scan_found(scan), n);
+    struct scan_sum found = scan_found(scan);
+    assert_int_equal(found.entries, n);
+    assert_true(found.complete);
     buf_done(&before);
     return n;
 }
@@ -313,7 +315,7 @@ static void what_vanishes_before_its_turn_is_reported(void **state) {
     put_dir("a");
     make_many("a");
     AUTO(scan) *scan = start((struct scan_opts){.threads = 2});
-    while (scan_found(scan) < SCAN_AHEAD_ENTRIES)
+    while (scan_found(scan).entries < SCAN_AHEAD_ENTRIES)
         (void)sched_yield();
     /* The workers stop here: nothing was taken yet. */
     char last[16], path[64];
@@ -322,7 +324,7 @@ static void what_vanishes_before_its_turn_is_reported(void **state) {
     assert_int_equal(unlink(at(path)), 0);
     size_t n = 0, gone = 0;
     for (struct scan_entry *entry; (entry = next(scan)) != NULL; scan_entry_free(entry), n++) {
-        assert_true(scan_found(scan) <= n + SCAN_AHEAD_ENTRIES + 4 * 256 + 2);
+        assert_true(scan_found(scan).entries <= n + SCAN_AHEAD_ENTRIES + 4 * 256 + 2);
         if (entry->problem == ENOENT)
             gone++;
         else

@@ -68,8 +68,7 @@ static void mistakes_have_their_line(void **state) {
     BAD("rest-port = 65536\n",
         "a.conf:1: key rest-port must be a number from 0 to 65535, not \"65536\"");
     BAD("verbose = 1\n", "a.conf:1: key verbose must be yes or no, not \"1\"");
-    BAD("revocation = firm\n",
-        "a.conf:1: key revocation must be one of hard, crl-file, soft, not \"firm\"");
+    BAD("revocation = firm\n", "a.conf:1: key revocation must be one of hard, soft, not \"firm\"");
     BAD("state = /a\nstate = /b\n", "a.conf:2: key state is given twice");
     BAD("state =\n", "a.conf:1: key state must not be empty");
     BAD("state = \"/a\n", "a.conf:1: key state: the closing quote is missing");

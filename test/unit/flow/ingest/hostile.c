@@ -358,6 +358,25 @@ static void an_accepted_commit_is_not_accepted_again(void **state) {
     expect_bad_commit(w, &point, &commit, 0, ERR_PROTOCOL);
 }
 
+static void a_job_that_made_its_point_is_known(void **state) {
+    struct flow_world *w = *state;
+    struct ingest_result result;
+    bool made = true;
+    uint8_t job[16] = {1}, other[16] = {2};
+    OK(ingest_made(w->ledger, job, w->source, &result, &made, &err));
+    assert_false(made);
+    struct commit commit = honest_backup(w);
+    OK(ingest_made(w->ledger, commit.job, w->source, &result, &made, &err));
+    assert_true(made);
+    assert_int_equal(result.commit.sequence, 1);
+    assert_true(digest_equal(&result.commit.manifest, &commit.manifest));
+    OK(ingest_made(w->ledger, other, w->source, &result, &made, &err));
+    assert_false(made);
+    (void)honest_backup(w);
+    OK(ingest_made(w->ledger, commit.job, w->source, &result, &made, &err));
+    assert_false(made); /* only the newest can be what a running job has just made */
+}
+
 static void a_second_commit_in_a_session_makes_no_second_point(void **state) {
     struct flow_world *w = *state;
     struct session s;
@@ -406,6 +425,7 @@ int main(void) {
         TEST(a_commit_about_something_else_is_refused),
         TEST(a_manifest_of_another_source_is_refused),
         TEST(an_accepted_commit_is_not_accepted_again),
+        TEST(a_job_that_made_its_point_is_known),
         TEST(a_second_commit_in_a_session_makes_no_second_point),
         TEST(an_agent_that_leaves_makes_no_point),
     };

@@ -67,9 +67,9 @@ static void segment_is_taken_at_each_limit_and_refused_one_past_it(void **state)
     static const struct limit_case cases[] = {
         {SEGMENT_ZSTD, 1, CHUNK_BYTES_MAX, 1, 0},
         {SEGMENT_ZSTD, 1, CHUNK_BYTES_MAX + 1, 1, ERR_FORMAT},
-        {SEGMENT_ZSTD, 2, SEGMENT_BYTES_TARGET / 2, 1, 0},
-        {SEGMENT_ZSTD, 2, SEGMENT_BYTES_TARGET / 2 + 1, 1, ERR_FORMAT},
-        {SEGMENT_ZSTD, SEGMENT_CHUNKS_MAX, SEGMENT_BYTES_TARGET / SEGMENT_CHUNKS_MAX, 1, 0},
+        {SEGMENT_ZSTD, 2, SEGMENT_BYTES_MAX / 2, 1, 0},
+        {SEGMENT_ZSTD, 2, SEGMENT_BYTES_MAX / 2 + 1, 1, ERR_FORMAT},
+        {SEGMENT_ZSTD, SEGMENT_CHUNKS_MAX, SEGMENT_BYTES_MAX / SEGMENT_CHUNKS_MAX, 1, 0},
         {SEGMENT_ZSTD, SEGMENT_CHUNKS_MAX + 1, 1, 1, ERR_FORMAT},
         {SEGMENT_ZSTD, 0, 0, 1, ERR_FORMAT},
         {SEGMENT_ZSTD, 1, 0, 1, ERR_FORMAT},

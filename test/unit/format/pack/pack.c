@@ -187,8 +187,8 @@ static void footer_that_lies_is_refused(void **state) {
     assert_int_equal(footer_of(0, 5, 2, 2, data), ERR_FORMAT); /* empty chunks */
     assert_int_equal(footer_of(10, 5, 2, 2, 5u << 24 | 5), ERR_FORMAT_VERSION);
     assert_int_equal(footer_of(10, 5, 2, 2, 5), ERR_FORMAT_VERSION);
-    assert_int_equal(footer_of(2u * 65536, 5, 2, 2, data | 65536), 0);
-    assert_int_equal(footer_of(2u * 65537, 5, 2, 2, data | 65537), ERR_FORMAT);
+    assert_int_equal(footer_of(2u * 131072, 5, 2, 2, data | 131072), 0);
+    assert_int_equal(footer_of(2u * 131073, 5, 2, 2, data | 131073), ERR_FORMAT);
     assert_int_equal(footer_of(CHUNK_BYTES_MAX, 5, 1, 1, data | CHUNK_BYTES_MAX), 0);
     assert_int_equal(footer_of(CHUNK_BYTES_MAX + 1, 5, 1, 1, data | (CHUNK_BYTES_MAX + 1)),
                      ERR_FORMAT);
