@@ -172,6 +172,9 @@ int apply_finish(struct apply *apply, struct apply_totals *totals, struct err *e
         .reduced = atomic_load(&apply->reduced),
         .bytes = atomic_load(&apply->bytes),
     };
+    apply_flush_stop(apply);
     int sys = os_fs_sync(apply->root_fd);
+    if (apply->flush_sys != 0)
+        sys = apply->flush_sys;
     return sys != 0 ? ERR_SYS(err, os_error_code(sys), sys, "cannot sync the target") : 0;
 }

@@ -1,5 +1,5 @@
-/* Syncs the target each time so much was restored, beside the restore.  Nothing depends on it: an
- * error shows again in apply_finish, which syncs what is left. */
+/* Syncs the target each time so much was restored, beside the restore.  The kernel tells a failed
+ * write-back once per descriptor: what is told here is kept for apply_finish. */
 #include "base/base.h"
 #include "data/apply/apply_int.h"
 
@@ -15,8 +15,10 @@ static void flush_main(void *arg) {
         }
         apply->flush_asked = false;
         os_mutex_unlock(&apply->mutex);
-        (void)os_fs_sync(apply->root_fd);
+        int sys = os_fs_sync(apply->root_fd);
         os_mutex_lock(&apply->mutex);
+        if (apply->flush_sys == 0)
+            apply->flush_sys = sys;
     }
     os_mutex_unlock(&apply->mutex);
 }

@@ -73,6 +73,7 @@ struct apply {
     struct os_cond flush_due;
     uint64_t flushed_at; /* apply.bytes when the flusher began last; under the mutex */
     bool flush_asked, flush_stop;
+    int flush_sys; /* errno of the first sync that failed */
 };
 
 /* ---- apply_path.c ---- */
@@ -97,7 +98,7 @@ enum apply_result apply_count(struct apply *apply, enum apply_result result);
 [[nodiscard]] int apply_flush_start(struct apply *apply, struct err *err);
 /* `bytes` of files are complete by now. */
 void apply_flush_note(struct apply *apply, uint64_t bytes);
-void apply_flush_stop(struct apply *apply);
+void apply_flush_stop(struct apply *apply); /* again is fine */
 
 /* ---- apply_dir.c ---- */
 /* The folder at `path`, open; missing ones on the way are made.  Give it back with apply_dir_put.

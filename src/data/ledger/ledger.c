@@ -63,8 +63,7 @@ static int open_source(struct ledger *ledger, const uint8_t source[static 16], b
         return -1;
     if (!exists && !make)
         return 0;
-    if (!exists &&
-        (os_mkdir(ledger->fd, hex, 0700, true, err) != 0 || os_fsync(ledger->fd, err) != 0))
+    if (!exists && os_mkdir(ledger->fd, hex, 0700, true, err) != 0)
         return -1;
     return os_dir_open(ledger->fd, hex, fd, err);
 }
@@ -114,6 +113,8 @@ static int append(struct ledger *ledger, const struct commit *commit, struct dig
     struct digest previous = {0};
     if (open_source(ledger, commit->source, true, &fd, err) != 0 ||
         read_newest(fd, &sequence, &newest, err) != 0)
+        return -1;
+    if (sequence == 0 && os_fsync(ledger->fd, err) != 0) /* whoever made the folder */
         return -1;
     if (sequence > 0)
         commit_hash(buf_span(&newest), &previous);

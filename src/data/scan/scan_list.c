@@ -111,6 +111,17 @@ static void keep_only_tag(struct scan_listing *listing) {
     listing->names.n = kept;
 }
 
+/* A directory that changes while it is listed may show a name twice. */
+static void sort_names(struct scan_listing *listing) {
+    struct scan_name *names = listing->names.p;
+    size_t kept = 1;
+    qsort_r(names, listing->names.n, sizeof *names, by_name, listing->text.p);
+    for (size_t i = 1; i < listing->names.n; i++)
+        if (by_name(&names[kept - 1], &names[i], listing->text.p) != 0)
+            names[kept++] = names[i];
+    listing->names.n = kept;
+}
+
 int scan_list_dir(struct scan_hand *hand, struct scan_dir *dir, int fd) {
     struct scan *scan = hand->scan;
     struct scan_listing *listing = &hand->listing;
@@ -140,8 +151,7 @@ int scan_list_dir(struct scan_hand *hand, struct scan_dir *dir, int fd) {
     if (tagged && scan->opts.exclude_caches && is_cache(fd))
         keep_only_tag(listing);
     if (listing->names.n > 1)
-        qsort_r(listing->names.p, listing->names.n, sizeof *listing->names.p, by_name,
-                listing->text.p);
+        sort_names(listing);
     return sys != 0 ? sys : problem;
 }
 

@@ -23,8 +23,10 @@ static int pack_look(struct store *store, uint32_t ordinal, struct err *err) {
     os_mutex_lock(&store->mutex);
     pack = &store->table.packs.p[ordinal]; /* the table may have grown */
     pack->generation = generation;
-    if ((!exists || bytes != want) && pack->state == STORE_PACK_SEALED)
+    if ((!exists || bytes != want) && pack->state == STORE_PACK_SEALED) {
         pack->state = STORE_PACK_LOST;
+        store->damage_revision++;
+    }
     os_mutex_unlock(&store->mutex);
     return 0;
 }

@@ -116,8 +116,10 @@ static bool note_damage(struct store *store, const struct store_row *row, const 
     bool absent = why->code == ERR_NOT_FOUND, damaged = store_pack_is_damage(why);
     os_mutex_lock(&store->mutex);
     struct store_pack *pack = &store->table.packs.p[row->pack];
-    if (absent && pack->state == STORE_PACK_SEALED)
+    if (absent && pack->state == STORE_PACK_SEALED) {
         pack->state = STORE_PACK_LOST;
+        store->damage_revision++;
+    }
     if (damaged && store_table_damage(&store->table, row->pack, row->segment))
         store->damage_revision++;
     os_mutex_unlock(&store->mutex);

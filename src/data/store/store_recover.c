@@ -79,9 +79,11 @@ static uint32_t listed_pack(void *ctx, const struct store_pack *listed) {
         return store_table_add(table, &pack);
     }
     struct store_pack *pack = &table->packs.p[ordinal];
-    if (pack->bytes != listed->bytes && pack->state == STORE_PACK_SEALED)
-        pack->state =
-            STORE_PACK_LOST; /* what is still there may open one day; nothing is removed */
+    if (pack->bytes != listed->bytes) {
+        pack->bytes = listed->bytes; /* what it had: verify compares with that, not with the rest */
+        if (pack->state == STORE_PACK_SEALED)
+            pack->state = STORE_PACK_LOST; /* it may open one day; nothing is removed */
+    }
     if (gone_i >= 0)
         pack->state = STORE_PACK_GONE;
     pack->plain_bytes = listed->plain_bytes;

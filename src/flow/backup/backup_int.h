@@ -183,6 +183,7 @@ void batch_return(struct run *run, struct batch *batch); /* by a worker */
 struct piece *piece_add(struct node *node);
 
 /* ---- backup_work.c ---- */
+void unattributed(struct run *run, struct node *node, int sys);
 void work_main(void *run);
 /* ---- backup_receive.c ---- */
 void receive_main(void *run);

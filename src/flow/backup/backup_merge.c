@@ -4,8 +4,10 @@
 #include "flow/backup/backup_int.h"
 
 /* Time stamps move in ticks: what changed this shortly before the last run began, or after, is read
- * again. */
+ * again.  One without a fraction may come from a file system that counts whole seconds, or two. */
 #define TICK_NS 20000000
+#define COARSE_TICK_NS 2000000000
+#define SECOND_NS 1000000000
 
 struct level {
     struct buf bytes;
@@ -18,8 +20,8 @@ struct base {
     struct level levels[MANIFEST_DEPTH_MAX]; /* inner pages from the root down */
     size_t depth;
     struct buf page;
-    int64_t safe_before_ns;
-    bool broken; /* the server cannot read the rest of its tree: everything counts as new */
+    int64_t started_ns; /* when the last run began */
+    bool broken;        /* the server cannot read the rest of its tree: everything counts as new */
     struct leaf *leaf;
     struct manifest_page *decoder;
     const struct entry *entry; /* next old entry; NULL at the end */
@@ -186,7 +188,7 @@ int base_open(struct run *run, struct err *err) {
         return end_if_broken(base, -1);
     if (manifest_info_get(record, &info, err) != 0)
         return -1;
-    base->safe_before_ns = info.started_ns - TICK_NS;
+    base->started_ns = info.started_ns;
     int rc =
         info.tree.level > 0 ? push_level(base, &info.tree, err) : load_leaf(base, &info.tree, err);
     return end_if_broken(base, rc == 0 ? fetch(base, err) : rc);
@@ -201,7 +203,8 @@ static bool unchanged(const struct base *base, const struct scan_entry *scanned)
         return false;
     if (old->ctime_ns != now->ctime_ns || old->mtime_ns != now->mtime_ns || old->ino != now->ino)
         return false;
-    if (old->ctime_ns >= base->safe_before_ns)
+    int64_t tick_ns = old->ctime_ns % SECOND_NS == 0 ? COARSE_TICK_NS : TICK_NS;
+    if (old->ctime_ns >= base->started_ns - tick_ns)
         return false;
     if (old->kind == ENTRY_FILE)
         return old->size == now->size;

@@ -172,8 +172,7 @@ int stream_file(struct run *run, struct node *node, struct err *err) {
     stream.rest = mem_resize(NULL, BACKUP_BATCH_BYTES);
     batch_flush(run); /* what was listed before goes ahead of a long file */
     stream.sys = scan_item_open(node->scanned, &stream.file);
-    if (stream.sys == 0)
-        stream.sys = scan_xattrs(node->scanned, &stream.file, &node->xattrs);
+    int attributes = stream.sys == 0 ? scan_xattrs(node->scanned, &stream.file, &node->xattrs) : 0;
     int rc = stream.sys == 0 ? read_all(&stream, err) : 0;
     if (rc == 0 && stream.sys == 0 && !scan_item_unchanged(node->scanned, &stream.file))
         node->entry.flags |= ENTRY_CHANGED;
@@ -189,6 +188,8 @@ int stream_file(struct run *run, struct node *node, struct err *err) {
         node->entry.problem = (uint16_t)stream.sys;
         run_problem(run, node->entry.path, stream.sys,
                     stream.sys == ENOENT ? "vanished" : "cannot be read");
+    } else if (attributes != 0) {
+        unattributed(run, node, attributes);
     } else if ((node->entry.flags & ENTRY_CHANGED) != 0) {
         run_problem(run, node->entry.path, 0, "changed while it was read");
     }

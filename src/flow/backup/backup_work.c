@@ -53,6 +53,14 @@ static void unreadable(struct run *run, struct node *node, int sys) {
     run_problem(run, node->entry.path, sys, sys == ENOENT ? "vanished" : "cannot be read");
 }
 
+/* Content counts for more than attributes: it is kept without them, and looked at again next time.
+ */
+void unattributed(struct run *run, struct node *node, int sys) {
+    buf_clear(&node->xattrs);
+    node->entry.flags |= ENTRY_CHANGED;
+    run_problem(run, node->entry.path, sys, "its attributes cannot be read");
+}
+
 /* A small file, whole.  It was listed with item->length bytes: it may have fewer now, and more are
  * not read. */
 static void read_file(struct run *run, struct batch *batch, struct item *item) {
@@ -60,13 +68,14 @@ static void read_file(struct run *run, struct batch *batch, struct item *item) {
     struct scan_item file = {.fd = OS_FD_NONE};
     size_t got = 0;
     int sys = scan_item_open(node->scanned, &file);
-    if (sys == 0)
-        sys = scan_xattrs(node->scanned, &file, &node->xattrs);
+    int attributes = sys == 0 ? scan_xattrs(node->scanned, &file, &node->xattrs) : 0;
     if (sys == 0 && item->length > 0)
         sys = scan_item_read(&file, 0, batch->bytes + item->offset, item->length, &got);
     if (sys != 0) {
         unreadable(run, node, sys);
         got = 0;
+    } else if (attributes != 0) {
+        unattributed(run, node, attributes);
     } else if (!scan_item_unchanged(node->scanned, &file)) {
         node->entry.flags |= ENTRY_CHANGED;
         run_problem(run, node->entry.path, 0, "changed while it was read");

@@ -240,10 +240,10 @@ int ingest_run(struct channel *channel, struct store *store, struct ledger *ledg
     memcpy(born.job, order->job, sizeof born.job);
     memcpy(born.source, order->source, sizeof born.source);
     int rc = channel_keep_alive(channel, err);
+    if (rc == 0) /* before the base is chosen: a collection waits for sessions older than itself */
+        rc = store_writer_open(store, &born, &session->writer, err);
     if (rc == 0)
         rc = find_base(session, err);
-    if (rc == 0)
-        rc = store_writer_open(store, &born, &session->writer, err);
     if (rc == 0)
         rc = start_workers(session, err);
     if (rc == 0)

@@ -80,6 +80,7 @@ static int begin(struct restoring *restoring, struct err *err) {
                               .security = (enum apply_security)begin.security,
                               .allow_devices = restoring->order->allow_devices,
                               .allow_set_id = restoring->order->allow_set_id};
+    restoring->torn_too = opts.existing != APPLY_OVERWRITE;
     channel_state(restoring->channel, FRAME_RESTORE);
     return apply_open(restoring->order->target, opts, &restoring->apply, err);
 }

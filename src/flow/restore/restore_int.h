@@ -38,6 +38,7 @@ struct restoring {
     const struct restore_order *order;
     struct apply *apply;
     struct commit commit;
+    bool torn_too; /* files of which a part was readable are restored, and told */
     struct buf selection_bytes;
     struct selection selection;
     struct buf tree_page, index_page;

@@ -89,6 +89,17 @@ static int plan_content(struct restoring *restoring, const struct entry *entry,
     }
 }
 
+/* A file of which a part was readable: better than nothing, but not better than what is there. */
+static void tell_torn(struct restoring *restoring, struct target_file *file) {
+    struct err why;
+    file->refused = !restoring->torn_too;
+    (void)ERR_SYS(&why, ERR_IO, file->entry.problem, "only its first %llu bytes were readable%s",
+                  (unsigned long long)file->entry.size,
+                  file->refused ? ": not put over what is there" : "");
+    atomic_fetch_add(&restoring->unwritten, 1);
+    restoring_note(restoring, file->entry.path, APPLY_FAILED, &why);
+}
+
 static int plan_file(struct restoring *restoring, const struct entry *entry, struct err *err) {
     if (entry->chunk_n == 0 && (entry->flags & ENTRY_UNREADABLE) != 0) {
         struct err why;
@@ -101,6 +112,8 @@ static int plan_file(struct restoring *restoring, const struct entry *entry, str
         window_run(restoring, err) != 0)
         return -1;
     struct target_file *file = target_file_new(entry);
+    if ((entry->flags & ENTRY_UNREADABLE) != 0)
+        tell_torn(restoring, file);
     int rc = entry->chunk_n > 0 ? plan_content(restoring, entry, file, err) : 0;
     if (rc != 0)
         atomic_store(&file->lost, true);

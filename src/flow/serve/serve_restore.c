@@ -7,6 +7,11 @@
 #include "format/commit/commit.h"
 #include "os/os.h"
 
+struct wanted {
+    struct store_place place; /* first: see by_place */
+    struct digest name;
+};
+
 struct sender {
     struct channel *channel;
     struct store *store;
@@ -17,7 +22,7 @@ struct sender {
     struct store_reader *pages;   /* tree pages, while walking */
     struct store_reader *indexes; /* index pages: loaded inside an entry's callback */
     struct store_reader *content;
-    VEC(struct store_place) places;
+    VEC(struct wanted) places;
     struct restore_window window;
     struct buf segment, body, picks, plain;
     struct unsealer *unsealer;
@@ -52,7 +57,8 @@ static int load_index(void *ctx, enum chunk_type type, const struct digest *name
 }
 
 static int by_place(const void *a, const void *b) {
-    const struct store_place *x = a, *y = b;
+    const struct store_place *x = &((const struct wanted *)a)->place;
+    const struct store_place *y = &((const struct wanted *)b)->place;
     if (x->pack != y->pack)
         return x->pack < y->pack ? -1 : 1;
     if (x->segment != y->segment)
@@ -86,14 +92,45 @@ static int strip(struct sender *sender, uint32_t wanted, struct store_segment *i
     return 0;
 }
 
-/* All wanted chunks of one segment, from places[*i] on.  A segment that cannot be read is left out:
- * the agent sees which files it cannot complete, and says so. */
+static int send_pick(struct sender *sender, const struct store_segment *info, struct span payload,
+                     struct err *err) {
+    buf_clear(&sender->body);
+    msg_pick_put(&sender->body, &(struct msg_pick){.codec = (uint8_t)info->codec,
+                                                   .plain_bytes = info->plain_bytes,
+                                                   .picks = buf_span(&sender->picks),
+                                                   .payload = payload});
+    return channel_send(sender->channel, FRAME_TYPE_pick, buf_span(&sender->body), span_of(NULL, 0),
+                        err);
+}
+
+/* The segment is damaged, or moved meanwhile: each chunk from wherever it lies now.  One that
+ * cannot be had is left out: the agent sees which files it cannot complete, and says so. */
+static int send_singly(struct sender *sender, size_t from, size_t to, struct err *err) {
+    for (size_t i = from; i < to; i++) {
+        const struct wanted *wanted = &sender->places.p[i];
+        struct span bytes;
+        if (i > from && digest_equal(&wanted->name, &wanted[-1].name))
+            continue;
+        if (store_read(sender->content, CHUNK_DATA, &wanted->name, &bytes, NULL) != 0)
+            continue;
+        struct store_segment info = {.codec = SEGMENT_RAW, .plain_bytes = (uint32_t)bytes.n};
+        buf_clear(&sender->picks);
+        buf_put_u32(&sender->picks, 0);
+        buf_put_u32(&sender->picks, info.plain_bytes);
+        if (send_pick(sender, &info, bytes, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* All wanted chunks of one segment, from places[*i] on. */
 static int send_segment(struct sender *sender, size_t *i, struct err *err) {
-    const struct store_place *first = &sender->places.p[*i], *last = NULL;
+    size_t from = *i;
+    const struct store_place *first = &sender->places.p[*i].place, *last = NULL;
     uint32_t wanted = 0; /* plain bytes */
     buf_clear(&sender->picks);
     for (; *i < sender->places.n; (*i)++) {
-        const struct store_place *place = &sender->places.p[*i];
+        const struct store_place *place = &sender->places.p[*i].place;
         if (place->pack != first->pack || place->segment != first->segment)
             break;
         if (last != NULL && place->offset == last->offset)
@@ -110,14 +147,8 @@ static int send_segment(struct sender *sender, size_t *i, struct err *err) {
     if (store_read_segment(sender->content, first->pack, first->segment, &sender->segment, &info,
                            err) != 0 ||
         strip(sender, wanted, &info, err) != 0)
-        return 0;
-    buf_clear(&sender->body);
-    msg_pick_put(&sender->body, &(struct msg_pick){.codec = (uint8_t)info.codec,
-                                                   .plain_bytes = info.plain_bytes,
-                                                   .picks = buf_span(&sender->picks),
-                                                   .payload = buf_span(&sender->segment)});
-    return channel_send(sender->channel, FRAME_TYPE_pick, buf_span(&sender->body), span_of(NULL, 0),
-                        err);
+        return send_singly(sender, from, *i, err);
+    return send_pick(sender, &info, buf_span(&sender->segment), err);
 }
 
 static int send_window(struct sender *sender, bool last, struct err *err) {
@@ -132,14 +163,12 @@ static int send_window(struct sender *sender, bool last, struct err *err) {
 
 static int plan_chunk(struct sender *sender, const struct chunk_ref *ref, struct err *err) {
     bool found;
-    struct store_place place = {0};
-    if (store_find(sender->store, &ref->name, &found, &place, err) != 0)
+    struct wanted wanted = {.name = ref->name};
+    if (store_find(sender->store, &ref->name, &found, &wanted.place, err) != 0)
         return -1;
-    if (found)
-        *vec_push(&sender->places) = place;
-    else
-        *vec_push(&sender->places) =
-            (struct store_place){.pack = UINT32_MAX, .segment = UINT32_MAX};
+    if (!found)
+        wanted.place = (struct store_place){.pack = UINT32_MAX, .segment = UINT32_MAX};
+    *vec_push(&sender->places) = wanted;
     return restore_window_chunk(&sender->window) ? send_window(sender, false, err) : 0;
 }
 

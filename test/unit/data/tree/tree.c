@@ -3,6 +3,7 @@
 
 #include "data/tree/tree.h"
 #include "data/tree/tree_seen.h"
+#include "format/manifest/manifest_int.h"
 
 #define FILES 4000
 #define LARGE_CHUNKS 100
@@ -249,6 +250,56 @@ static void the_root_record_is_read_alone(void **state) {
     flow_point_done(&point);
 }
 
+/* An inner page over these children, as a chunk of the point. */
+static struct manifest_ref inner_over(struct flow_point *point, const struct manifest_ref *children,
+                                      size_t n) {
+    struct inner_out inner = {0};
+    struct buf page = {0};
+    struct manifest_ref ref = {.level = (uint8_t)(children[0].level + 1),
+                               .first_path = children[0].first_path};
+    manifest_inner_out_begin(&inner, ref.level);
+    for (size_t i = 0; i < n; i++)
+        manifest_inner_out_add(&inner, &children[i]);
+    manifest_inner_out_page(&inner, &page);
+    ref.totals = inner.sum;
+    hash_typed(CHUNK_TREE, buf_span(&page), &ref.page);
+    OK(flow_emit(point, CHUNK_TREE, &ref.page, buf_span(&page), &err));
+    manifest_inner_out_done(&inner);
+    buf_done(&page);
+    return ref;
+}
+
+/* Each page is in order and sums up; but the second inner page begins with leaves of the first. */
+static void pages_that_name_the_same_leaves_again_end_the_walk(void **state) {
+    struct flow_world *w = *state;
+    struct flow_point point = point_make();
+    struct walked walked;
+    struct buf bytes = {0}, record = {0};
+    AUTO(manifest_page) *page = NULL;
+    for (size_t i = 0; i < point.chunks.n; i++)
+        if (digest_equal(&point.chunks.p[i].name, &point.info.tree.page))
+            buf_put_span(&bytes, buf_span(&point.chunks.p[i].bytes));
+    OK(manifest_page_open(buf_span(&bytes), &page, &err));
+    size_t n = manifest_page_n(page);
+    assert_true(n >= 3);
+    const struct manifest_ref *leaves = manifest_page_child(page, 0);
+    struct manifest_ref twice[] = {inner_over(&point, leaves, n),
+                                   inner_over(&point, leaves + 1, n - 1)};
+    point.info.tree = inner_over(&point, twice, 2);
+    manifest_info_put(&record, &point.info);
+    hash_typed(CHUNK_MANIFEST, buf_span(&record), &point.root);
+    OK(flow_emit(&point, CHUNK_MANIFEST, &point.root, buf_span(&record), &err));
+    store_point(w, &point, NULL);
+    struct tree_visitor visitor = visitor_of(&walked);
+    AUTO(store_reader) *reader = store_reader_new(w->store);
+    FAILS(ERR_FORMAT, tree_walk(reader, &point.root, &visitor, &err));
+    assert_int_equal(walked.entries, FILES + 2); /* once */
+    buf_done(&walked.last);
+    buf_done(&bytes);
+    buf_done(&record);
+    flow_point_done(&point);
+}
+
 static void a_set_of_names_knows_exactly_what_was_added(void **state) {
     (void)state;
     struct tree_seen *seen = tree_seen_new();
@@ -273,6 +324,7 @@ int main(void) {
         TEST(a_missing_index_page_costs_no_entry),
         TEST(a_missing_root_record_leaves_nothing_to_walk),
         TEST(the_root_record_is_read_alone),
+        TEST(pages_that_name_the_same_leaves_again_end_the_walk),
         cmocka_unit_test(a_set_of_names_knows_exactly_what_was_added),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
