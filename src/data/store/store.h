@@ -75,6 +75,15 @@ struct store_place {
 [[nodiscard]] int store_find(struct store *store, const struct digest *name, bool *found,
                              struct store_place *place, struct err *err);
 
+/* Is the chunk in a pack that a session of `source` brought?  False when it lies in another's, in
+ * one that a collection made, or nowhere in the index. */
+struct store_origin {
+    bool found, own;
+};
+[[nodiscard]] int store_origin_of(struct store *store, const struct digest *name,
+                                  const uint8_t source[static 16], struct store_origin *origin,
+                                  struct err *err);
+
 /* ---- read ---- */
 struct store_reader; /* caches decoded segments (bounded) */
 struct store_reader *store_reader_new(struct store *store);

@@ -84,6 +84,22 @@ static int orphans_in(struct store *store, uint32_t ordinal, struct buf *bytes, 
     return -1;
 }
 
+int store_origin_of(struct store *store, const struct digest *name, const uint8_t source[static 16],
+                    struct store_origin *origin, struct err *err) {
+    struct digest keyed;
+    struct store_row row;
+    *origin = (struct store_origin){.found = false};
+    store_keyed_name(store, name, &keyed);
+    if (store_index_find(store, &keyed, STORE_FIND_LOOK, &origin->found, &row, err) != 0)
+        return -1;
+    if (!origin->found)
+        return 0;
+    os_mutex_lock(&store->mutex);
+    origin->own = memcmp(store->table.packs.p[row.pack].source, source, 16) == 0;
+    os_mutex_unlock(&store->mutex);
+    return 0;
+}
+
 int store_orphans_of(struct store *store, const uint8_t source[static 16], store_name_fn *fn,
                      void *ctx, struct err *err) {
     struct buf bytes = {0};

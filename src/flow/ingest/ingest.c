@@ -214,6 +214,7 @@ static void session_auto(struct session **p) {
     os_thread_join(&session->pages);
     store_writer_close(session->writer);
     own_free(session->own);
+    tree_seen_free(session->elsewhere);
     buf_done(&session->newest_file);
     os_queue_free(session->work);
     os_cond_done(&session->changed);
@@ -235,6 +236,7 @@ int ingest_run(struct channel *channel, struct store *store, struct ledger *ledg
     session->started_s = os_wall_s();
     os_mutex_init(&session->mutex);
     os_cond_init(&session->changed);
+    session->elsewhere = tree_seen_new();
     session->work = os_queue_new(INGEST_QUEUE);
     struct store_session born;
     memcpy(born.job, order->job, sizeof born.job);

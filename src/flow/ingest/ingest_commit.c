@@ -3,84 +3,6 @@
 #include "base/text.h"
 #include "flow/ingest/ingest_int.h"
 
-/* Pages of the base: its own closure was checked when it was committed, and it is held. */
-struct closure {
-    struct session *session;
-    struct digest *held;
-    size_t held_n;
-    struct digest missing;
-    uint64_t missing_n;
-};
-
-static int by_name(const void *a, const void *b) {
-    return memcmp(a, b, sizeof(struct digest));
-}
-
-typedef VEC(struct digest) digests;
-
-static bool remember(void *ctx, const struct manifest_ref *ref) {
-    digests *held = ctx;
-    *vec_push(held) = ref->page;
-    return ref->level > 0; /* leaves are named by their parents: no need to read them */
-}
-
-static bool is_new(void *ctx, const struct manifest_ref *ref) {
-    const struct closure *closure = ctx;
-    return closure->held_n == 0 ||
-           bsearch(&ref->page, closure->held, closure->held_n, sizeof ref->page, by_name) == NULL;
-}
-
-static int check_chunk(void *ctx, const struct digest *name, struct err *err) {
-    struct closure *closure = ctx;
-    bool has;
-    if (store_has(closure->session->store, name, &has, err) != 0)
-        return -1;
-    if (!has && closure->missing_n++ == 0)
-        closure->missing = *name;
-    return 0;
-}
-
-static int missing_page(void *ctx, const struct digest *name, const struct err *why,
-                        struct err *err) {
-    struct closure *closure = ctx;
-    (void)why, (void)err;
-    if (closure->missing_n++ == 0)
-        closure->missing = *name;
-    return 0;
-}
-
-/* I5: every chunk the manifest names is live, in a sealed pack that exists.  A store with known
- * damage checks all. */
-static int check_closure(struct session *session, const struct digest *manifest, struct err *err) {
-    digests held = {0};
-    struct closure closure = {.session = session};
-    AUTO(store_reader) *reader = store_reader_new(session->store);
-    int rc = 0;
-    if (session->has_base && !store_has_damage(session->store)) {
-        struct tree_visitor collect = {.ctx = &held, .enter = remember};
-        if (tree_walk(reader, &session->base.manifest, &collect, NULL) != 0)
-            held.n = 0;
-        if (held.n > 1)
-            qsort(held.p, held.n, sizeof *held.p, by_name);
-    }
-    closure.held = held.p;
-    closure.held_n = held.n;
-    struct tree_visitor check = {.ctx = &closure,
-                                 .once = true,
-                                 .enter = is_new,
-                                 .chunk = check_chunk,
-                                 .broken = missing_page};
-    rc = tree_walk(reader, manifest, &check, err);
-    vec_done(&held);
-    if (rc == 0 && closure.missing_n > 0) {
-        char hex[2 * sizeof closure.missing.b + 1];
-        text_hex(hex, closure.missing.b, sizeof closure.missing.b);
-        rc = ERR(err, ERR_CLOSURE, "the manifest names %llu chunks that are not here, first %s",
-                 (unsigned long long)closure.missing_n, hex);
-    }
-    return rc;
-}
-
 /* The agent's signed words must be about this job, this source and this chain; labels must be what
  * we ordered. */
 static int check_agent_part(struct session *session, const struct msg_commit *message,
@@ -112,7 +34,7 @@ static int check_agent_part(struct session *session, const struct msg_commit *me
 static int check_manifest(struct session *session, const struct commit *commit, struct err *err) {
     AUTO(store_reader) *reader = store_reader_new(session->store);
     struct manifest_info info;
-    if (check_closure(session, &commit->manifest, err) != 0 ||
+    if (ingest_closure(session, &commit->manifest, err) != 0 ||
         tree_info(reader, &commit->manifest, &info, err) != 0)
         return -1;
     const struct manifest_totals *totals = &info.tree.totals;

@@ -4,6 +4,7 @@
 
 #include "data/seal/seal.h"
 #include "data/tree/tree.h"
+#include "data/tree/tree_seen.h"
 #include "flow/ingest/ingest.h"
 #include "os/os.h"
 
@@ -36,6 +37,7 @@ struct session {
     struct own *own; /* built at the first question */
 
     struct os_mutex mutex;
+    struct tree_seen *elsewhere; /* names that came, and lie in packs of others; under the mutex */
     struct os_cond changed;
     bool failed;
     struct err failure;
@@ -61,6 +63,11 @@ void ingest_work_main(void *session);
                                 struct err *err); /* all submitted segments are stored */
 /* ---- ingest_pages.c ---- */
 void ingest_pages_main(void *session);
+/* ---- ingest_closure.c ---- */
+/* I5: every chunk and page that the manifest names is live, in a sealed pack that exists, and its
+ * source has shown to have it.  ERR_CLOSURE. */
+[[nodiscard]] int ingest_closure(struct session *session, const struct digest *manifest,
+                                 struct err *err);
 /* ---- ingest_commit.c ---- */
 [[nodiscard]] int ingest_commit(struct session *session, const struct msg_commit *message,
                                 struct err *err);

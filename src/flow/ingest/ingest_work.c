@@ -14,6 +14,22 @@ struct worker {
     struct digest *names;
 };
 
+/* A point may name only what its own source has sent, now or before (ingest_commit.c). */
+static int note_origins(struct session *session, const struct digest *names, uint32_t n,
+                        struct err *err) {
+    for (uint32_t i = 0; i < n; i++) {
+        struct store_origin origin;
+        if (store_origin_of(session->store, &names[i], session->order->source, &origin, err) != 0)
+            return -1;
+        if (!origin.found || origin.own)
+            continue;
+        os_mutex_lock(&session->mutex);
+        (void)tree_seen_add(session->elsewhere, &names[i]);
+        os_mutex_unlock(&session->mutex);
+    }
+    return 0;
+}
+
 static int store_segment(struct worker *worker, struct span encoded, struct err *err) {
     struct segment segment;
     uint64_t stored = 0;
@@ -28,7 +44,8 @@ static int store_segment(struct worker *worker, struct span encoded, struct err 
         at += segment.chunks[i].length;
     }
     if (store_put(worker->session->writer, &segment, span_of(worker->plain, segment.plain_bytes),
-                  worker->names, &stored, err) != 0)
+                  worker->names, &stored, err) != 0 ||
+        note_origins(worker->session, worker->names, segment.chunk_n, err) != 0)
         return -1;
     atomic_fetch_add(&worker->session->stored_bytes, stored);
     return 0;

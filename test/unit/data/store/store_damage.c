@@ -116,6 +116,23 @@ static void torn_pack_is_lost_and_told(void **state) {
     assert_int_equal(read_range(fixture, 0, 8), 8);
 }
 
+/* The store starts with what is left; verify must not take that for the whole. */
+static void pack_torn_while_closed_stays_lost_after_verify(void **state) {
+    struct fixture *fixture = *state;
+    char path[OS_PATH_MAX];
+    one_pack(fixture, 8, path);
+    store_close(TAKE(fixture->store));
+    OS_FD_AUTO int fd = OS_FD_NONE;
+    OK(os_file_open_write(OS_FD_CWD, path, &fd, &err));
+    OK(os_file_truncate(fd, file_bytes(path) / 2, &err));
+    fixture_open(fixture);
+    assert_string_equal(verify(fixture, false).what, "length");
+    for (uint64_t i = 0; i < 8; i++)
+        assert_false(has_number(fixture, i));
+    store_range(fixture, 0, 8);
+    assert_int_equal(read_range(fixture, 0, 8), 8);
+}
+
 static void absent_pack_is_noticed_by_the_closure_check(void **state) {
     struct fixture *fixture = *state;
     char path[OS_PATH_MAX];
@@ -368,6 +385,7 @@ int main(void) {
         CASE(every_flipped_bit_of_a_pack_is_seen),
         CASE(structural_verify_sees_header_footer_and_trailer),
         CASE(torn_pack_is_lost_and_told),
+        CASE(pack_torn_while_closed_stays_lost_after_verify),
         CASE(absent_pack_is_noticed_by_the_closure_check),
         CASE(damage_is_remembered_and_healed_by_the_next_put),
         CASE(reader_finds_the_other_copy),

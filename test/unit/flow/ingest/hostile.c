@@ -273,6 +273,28 @@ static void a_manifest_whose_chunks_never_came_makes_no_point(void **state) {
     }
 }
 
+static void naming_what_another_source_has_is_no_proof_of_having_it(void **state) {
+    struct flow_world *w = *state;
+    struct session s;
+    struct span body;
+    (void)honest_backup(w);
+    memset(w->source, 't', sizeof w->source);
+    struct flow_point guessed = two_files(w);
+    flow_agent_sign(&guessed.commit, w->agent_seed);
+    expect_bad_commit(w, &guessed, &guessed.commit, CHUNK_DATA, ERR_CLOSURE);
+
+    (void)honest_backup(w); /* sends it, though the store has it: from now on it is in the base */
+    struct flow_point next = two_files(w);
+    (void)chain(w, &next.commit);
+    flow_agent_sign(&next.commit, w->agent_seed);
+    session_open(&s, w, next.commit.job);
+    send_chunks(&s, &next, CHUNK_DATA);
+    send_commit(&s, &next.commit);
+    OK(channel_expect(s.agent, FRAME_TYPE_committed, &body, FLOW_WAIT_MS, &err));
+    assert_int_equal(session_end(&s), ERR_NONE);
+    flow_point_done(&next);
+}
+
 static void a_commit_of_another_key_is_refused(void **state) {
     struct flow_world *w = *state;
     struct flow_point point = two_files(w);
@@ -420,6 +442,7 @@ int main(void) {
         TEST(another_sources_chunks_are_not_admitted_to_be_here),
         TEST(half_a_name_is_malformed),
         TEST(a_manifest_whose_chunks_never_came_makes_no_point),
+        TEST(naming_what_another_source_has_is_no_proof_of_having_it),
         TEST(a_commit_of_another_key_is_refused),
         TEST(a_commit_altered_after_it_was_signed_is_refused),
         TEST(a_commit_about_something_else_is_refused),
