@@ -75,6 +75,29 @@ static void folders_are_opened_only_beneath_and_through_no_link(void **state) {
     }
 }
 
+static int open_root(const char *below) {
+    char whole[SCRATCH_PATH_MAX + 16];
+    OS_FD_AUTO int fd = OS_FD_NONE;
+    (void)text_format(whole, sizeof whole, "%s/%s", path, below);
+    return os_fs_open_root(whole, &fd);
+}
+
+/* Whoever may write to a folder on the way must not be able to send us elsewhere. */
+static void a_root_is_reached_through_no_link_at_all(void **state) {
+    (void)state;
+    OS_FD_AUTO int fd = OS_FD_NONE;
+    assert_int_equal(os_fs_make_dir(dir, "a", 0700), 0);
+    assert_int_equal(os_fs_make_dir(dir, "a/b", 0700), 0);
+    assert_int_equal(os_fs_make_symlink(dir, "link", "a"), 0);
+    assert_int_equal(os_fs_make_symlink(dir, "out", "/"), 0);
+    assert_int_equal(open_root("a/b"), 0);
+    assert_int_equal(open_root("link"), ELOOP);
+    assert_int_equal(open_root("link/b"), ELOOP);
+    assert_int_equal(open_root("out/etc"), ELOOP);
+    assert_int_equal(open_root("none"), ENOENT);
+    assert_int_equal(os_fs_open_root("a/b", &fd), EINVAL);
+}
+
 static void paths_of_any_length_are_opened(void **state) {
     (void)state;
     struct buf deep = {0};
@@ -320,6 +343,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(folders_are_opened_only_beneath_and_through_no_link),
+        TEST(a_root_is_reached_through_no_link_at_all),
         TEST(paths_of_any_length_are_opened),
         TEST(mount_points_are_seen),
         TEST(only_regular_files_are_opened_for_reading),
